@@ -143,7 +143,7 @@ class Connection:
         try:
             with self._token_lock:
                 # One thread renews an expiring token while the others wait for it.
-                self._session._refresh_if_required()  # noqa: SLF001  (the library renews nowhere else without a race)
+                self._session._refresh_if_required()
             match method:
                 case "GET":
                     response = self._session.raw_get(target, **arguments)
@@ -174,7 +174,9 @@ def _encode(body: Json) -> bytes:
 def _token_problem(problem: KeycloakError) -> KeycloakProblem:
     status = getattr(problem, "response_code", None)
     if status in (400, 401, 403):
-        return NotAllowed("Keycloak did not accept admin-sync's own credentials; check ADMIN_SYNC_CLIENT_ID and its secret")
+        return NotAllowed(
+            "Keycloak did not accept admin-sync's own credentials; check ADMIN_SYNC_CLIENT_ID and its secret"
+        )
     return NotReachable(f"Keycloak gave no token (status {status}); check ADMIN_SYNC_KEYCLOAK_URL and its health")
 
 

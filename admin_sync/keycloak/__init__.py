@@ -1,0 +1,1 @@
+"""The conversation with Keycloak: one connection, one adapter per kind of object."""
