@@ -1,7 +1,7 @@
 """Files to document: strict YAML, then variables, then the schema.
 
-    strict_yaml   bytes  -> data with positions
-    expand        `${NAME:-default}` in strings
-    schema        what each file may hold (pydantic, strict)
-    document      the five files as one `Document`, or every finding of the run
+strict_yaml   bytes  -> data with positions
+expand        `${NAME:-default}` in strings
+schema        what each file may hold (pydantic, strict)
+document      the five files as one `Document`, or every finding of the run
 """

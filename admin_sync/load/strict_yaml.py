@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import yaml
 
@@ -97,29 +97,53 @@ class Source:
 
 def read(path: Path, *, name: str | None = None) -> Source:
     """The file at `path`, called `name` in messages. Raises InvalidInput."""
+    source, findings = scan_file(path, name=name)
+    if findings or source is None:
+        raise InvalidInput(findings)
+    return source
+
+
+def scan_file(path: Path, *, name: str | None = None) -> tuple[Source | None, list[Finding]]:
+    """`scan` of the file at `path`, of which no more than the limit is ever read."""
     file = name or path.name
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
-        finding = Finding(file, 1, 1, "unreadable", f"{reason}; the file must be there and readable")
-        raise InvalidInput([finding]) from problem
-    return parse(raw, file)
+        return None, [Finding(file, 1, 1, "unreadable", f"{reason}; the file must be there and readable")]
+    return scan(raw, file)
 
 
 def parse(raw: bytes, file: str) -> Source:
     """Bytes of one YAML document. Raises InvalidInput with everything found in them."""
+    source, findings = scan(raw, file)
+    if findings or source is None:
+        raise InvalidInput(findings)
+    return source
+
+
+def scan(raw: bytes, file: str) -> tuple[Source | None, list[Finding]]:
+    """Bytes of one YAML document, as far as they can be understood, and everything wrong with them.
+
+    A source comes with findings where those are local (a duplicate key, an ambiguous scalar), so
+    that one run can report what is wrong elsewhere as well; it is never to be acted upon.
+    """
     if len(raw) > MAX_BYTES:
         message = f"the file has more than {MAX_BYTES} bytes; split or shorten it"
-        raise InvalidInput([Finding(file, 1, 1, "too-large", message)])
-    text = _decoded(raw, file)
-    _check_characters(text, file)
+        return None, [Finding(file, 1, 1, "too-large", message)]
+    try:
+        text = _decoded(raw, file)
+        _check_characters(text, file)
+    except InvalidInput as problem:
+        return None, list(problem.findings)
     builder = _Builder(file)
+    whole = False
     loader = _LOADER(text)
     try:
         while loader.check_event():
-            builder.take(loader.get_event())
+            builder.take(cast(yaml.Event, loader.get_event()))
+        whole = True
     except yaml.MarkedYAMLError as problem:
         builder.findings.append(_syntax(problem, file))
     except yaml.YAMLError as problem:
@@ -128,12 +152,11 @@ def parse(raw: bytes, file: str) -> Source:
         pass
     finally:
         loader.dispose()
-    if not builder.findings and builder.empty:
+    if whole and builder.empty:
         message = "the file declares nothing, which would delete everything it once declared; restore it"
         builder.findings.append(Finding(file, 1, 1, EMPTY_FILE, message))
-    if builder.findings:
-        raise InvalidInput(builder.findings)
-    return Source(file, builder.data, builder.root)
+        whole = False
+    return (Source(file, builder.data, builder.root) if whole else None), builder.findings
 
 
 def _decoded(raw: bytes, file: str) -> str:
@@ -198,6 +221,11 @@ class _Open:
         self.first_lines: dict[str, int] = {}
 
 
+def _at(event: yaml.Event) -> tuple[int, int]:
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+
+
 class _Builder:
     """Turns parser events into data and marks without recursion."""
 
@@ -250,14 +278,16 @@ class _Builder:
 
     def _key(self, parent: _Open, event: yaml.ScalarEvent) -> None:
         name = event.value
-        at = (event.start_mark.line + 1, event.start_mark.column + 1)
+        at = _at(event)
         if not event.style and name == "<<":
             self._refuse(event, "merge-key", "merge keys are not allowed; write the values out")
         elif not event.style and (not isinstance(self._resolved(event), str) or _DATE.fullmatch(name)):
             self._refuse(event, "key-type", f"{_short(name)} is not a string to every reader; put it in quotes")
         elif name in parent.value:
             first = parent.first_lines[name]
-            self._refuse(event, "duplicate-key", f"{_short(name)} is already declared in line {first}; keep one of them")
+            self._refuse(
+                event, "duplicate-key", f"{_short(name)} is already declared in line {first}; keep one of them"
+            )
         else:
             parent.first_lines[name] = at[0]
             parent.key, parent.key_at = name, at
@@ -265,7 +295,7 @@ class _Builder:
         parent.skip = True
 
     def _place(self, value: Json, event: yaml.NodeEvent) -> Mark:
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        line, column = _at(event)
         if not self._open:
             self.data, self.empty = value, value is None
             self.root = Mark(line, column, line, column)
@@ -302,7 +332,9 @@ class _Builder:
                 self._refuse(event, "number", "the number is too large; put it in quotes if it is a name")
             return number
         if _AMBIGUOUS.fullmatch(text):
-            message = f"{_short(text)} is a boolean or a number to some readers; put it in quotes, or write true or false"
+            message = (
+                f"{_short(text)} is a boolean or a number to some readers; put it in quotes, or write true or false"
+            )
             self._refuse(event, "ambiguous", message)
         return text
 
@@ -316,7 +348,6 @@ class _Builder:
             self._refuse(event, "tag", "tags are not allowed; remove it", stop=True)
 
     def _refuse(self, event: yaml.Event, code: str, message: str, *, stop: bool = False) -> None:
-        mark = event.start_mark
-        self.findings.append(Finding(self.file, mark.line + 1, mark.column + 1, code, message))
+        self.findings.append(Finding(self.file, *_at(event), code, message))
         if stop:
             raise _Stop

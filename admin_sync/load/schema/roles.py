@@ -1,0 +1,148 @@
+"""`roles.yaml`: the realm, its permissions, roles, groups, clients and identity providers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from admin_sync.load.scalars import (
+    GroupPath,
+    Name,
+    Permission,
+    SecretReference,
+    Section,
+    Text,
+    Url,
+    VariableName,
+    Version,
+)
+
+
+class Realm(Section):
+    """One realm per environment, called `{name}-{environment}`."""
+
+    name: Name
+    display_name: Text
+    audience: Name
+
+
+class Environment(Section):
+    """An environment. It has no settings of its own yet; `policies.yaml` says what differs."""
+
+
+class PermissionSection(Section):
+    """One thing that may be allowed."""
+
+    description: Text
+    sensitive: bool = False
+    partner_scoped: bool = False
+
+
+class Role(Section):
+    """A platform role. `includes` are the roles whose permissions it has as well."""
+
+    description: Text
+    permissions: list[Permission] = Field(default_factory=list)
+    includes: list[Name] = Field(default_factory=list)
+    owners: list[Name] = Field(default_factory=list)
+
+
+class PartnerRole(Section):
+    """A role that exists only inside a partner."""
+
+    description: Text
+    permissions: list[Permission] = Field(default_factory=list)
+
+
+class Group(Section):
+    """A group of people. Its subgroups have its roles and add their own."""
+
+    roles: list[Name] = Field(default_factory=list)
+    groups: dict[Name, Group] = Field(default_factory=dict)
+
+
+class ClientRole(Section):
+    """A role that a client brings along for its own use."""
+
+    description: Text
+
+
+class _ClientBase(Section):
+    display_name: Text | None = None
+    environments: list[Name] | None = None
+    """Where the client exists; everywhere when absent."""
+    enabled_if: VariableName | None = None
+
+
+class ConfidentialClient(_ClientBase):
+    """A client with a key of its own."""
+
+    type: Literal["confidential"]
+    flows: Annotated[
+        list[Literal["authorization_code", "device", "client_credentials", "token_exchange", "jwt_grant"]],
+        Field(min_length=1),
+    ]
+    redirect_uris: dict[Name, list[Url]] = Field(default_factory=dict)
+    service_account_roles: list[Literal["organizations:read"]] = Field(default_factory=list)
+    roles: dict[Name, ClientRole] = Field(default_factory=dict)
+
+
+class PublicClient(_ClientBase):
+    """A client on a person's own device, which can keep no secret."""
+
+    type: Literal["public"]
+    flows: Annotated[list[Literal["authorization_code", "device"]], Field(min_length=1)]
+    redirect_uris: dict[Name, list[Url]] = Field(default_factory=dict)
+
+
+class WorkloadClient(_ClientBase):
+    """A workload that its own platform vouches for with a token; no secret exists."""
+
+    type: Literal["workload"]
+    issuer: Url
+    subject: Text
+    roles: list[Name] = Field(default_factory=list)
+
+
+Client = Annotated[ConfidentialClient | PublicClient | WorkloadClient, Field(discriminator="type")]
+
+
+class _ProviderBase(Section):
+    display_name: Text | None = None
+    client_id: str
+    client_secret: SecretReference
+    group_mappings: dict[Text, GroupPath] = Field(default_factory=dict)
+    """Groups of ours by the name that the provider's `groups` claim gives them."""
+    enabled_if: VariableName | None = None
+    environments: list[Name] | None = None
+
+
+class OidcProvider(_ProviderBase):
+    """Any OpenID Connect provider; everything else is discovered from its issuer."""
+
+    type: Literal["oidc"]
+    issuer: Url
+
+
+class GoogleProvider(_ProviderBase):
+    """Google, whose endpoints Keycloak knows."""
+
+    type: Literal["google"]
+
+
+Provider = Annotated[OidcProvider | GoogleProvider, Field(discriminator="type")]
+
+
+class RolesFile(Section):
+    """The whole file."""
+
+    version: Version
+    realm: Realm
+    environments: Annotated[dict[Name, Environment], Field(min_length=1)]
+    permissions: dict[Permission, PermissionSection]
+    roles: dict[Name, Role]
+    partner_roles: dict[Name, PartnerRole] = Field(default_factory=dict)
+    groups: dict[Name, Group] = Field(default_factory=dict)
+    clients: dict[Name, Client] = Field(default_factory=dict)
+    identity_providers: dict[Name, Provider] = Field(default_factory=dict)
