@@ -1,0 +1,132 @@
+"""Requests, approvals and expiry of role bindings.
+
+A binding without a request is standing access that a pull request reviewed. One with a request
+carries its reason, its approvals and its end. Direct grants of an elevated role are always of the
+second sort. A binding does not record when it starts (a shift in January is approved in November),
+so the length of the grant itself is the workflow's to enforce when it writes the binding; what is
+checked here is that no grant ends later after its last approval than any request may ever last.
+An end that has passed is no error: the grant is simply not given any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from admin_sync.access import closure, group_roles
+from admin_sync.errors import Finding
+from admin_sync.load.document import BINDINGS, Document
+from admin_sync.load.schema import Binding, RequestClass
+
+
+def duplicates(document: Document) -> Iterator[Finding]:
+    """The same grant, until the same instant, written twice."""
+    seen: dict[tuple[object, ...], int] = {}
+    for number, binding in enumerate(document.bindings.bindings):
+        for environment in binding.environments:
+            key = (binding.subject.user.lower(), binding.role, binding.group, environment, binding.expires)
+            first = seen.setdefault(key, number)
+            if first != number:
+                line = document.at(BINDINGS, "bindings", first).line
+                place = document.at(BINDINGS, "bindings", number)
+                yield Finding.at(
+                    place, "duplicate-binding", f"line {line} already grants this in {environment}; remove one"
+                )
+                break
+
+
+def requests(document: Document) -> Iterator[Finding]:
+    """Who carries a request, a reason or approvals carries all of them, and an end."""
+    for number, binding in enumerate(document.bindings.bindings):
+        parts = {
+            "request": binding.request,
+            "justification": binding.justification,
+            "approvals": binding.approvals,
+            "expires": binding.expires,
+        }
+        if not (binding.request or binding.justification or binding.approvals):
+            continue
+        lacking = [name for name, value in parts.items() if not value]
+        if lacking:
+            place = document.at(BINDINGS, "bindings", number)
+            message = f"a grant by request needs {', '.join(lacking)} as well"
+            yield Finding.at(place, "incomplete-request", message)
+
+
+def approvals(document: Document) -> Iterator[Finding]:
+    """Approvals are by different people, none of them the subject, in capacities that exist and that they have."""
+    approvers = document.policies.access_requests.approvers
+    members = _members(document)
+    for number, binding in enumerate(document.bindings.bindings):
+        seen: set[str] = set()
+        for position, approval in enumerate(binding.approvals):
+            place = ("bindings", number, "approvals", position)
+            who = approval.by.lower()
+            if who == binding.subject.user.lower():
+                at = document.at(BINDINGS, *place, "by")
+                yield Finding.at(at, "self-approval", "nobody approves their own request; somebody else has to")
+            elif who in seen:
+                at = document.at(BINDINGS, *place, "by")
+                yield Finding.at(at, "same-approver", "every approval needs another person")
+            seen.add(who)
+            approver = approvers.get(approval.capacity)
+            if approver is None:
+                at = document.at(BINDINGS, *place, "as")
+                known = ", ".join(sorted(approvers))
+                yield Finding.at(
+                    at, "unknown-approver", f"there is no approver {approval.capacity!r}; there are {known}"
+                )
+            elif approver.group is not None and who not in members.get(approver.group, set()):
+                at = document.at(BINDINGS, *place, "by")
+                message = f"only members of group {approver.group} approve as {approval.capacity}"
+                yield Finding.at(at, "not-an-approver", message)
+        if binding.request and binding.approvals and binding.expires:
+            yield from _sufficient(document, number, binding)
+
+
+def _sufficient(document: Document, number: int, binding: Binding) -> Iterator[Finding]:
+    wanted = _class_of(document, binding)
+    given = Counter(approval.capacity for approval in binding.approvals)
+    lacking = Counter(wanted.approvals) - given
+    if lacking:
+        place = document.at(BINDINGS, "bindings", number, "approvals", key=True)
+        shown = ", ".join(sorted(lacking.elements()))
+        yield Finding.at(place, "missing-approval", f"this grant needs further approvals by: {shown}")
+    longest = max(wanted.max_duration, document.policies.access_requests.default.max_duration)
+    if binding.expires and binding.expires > max(one.at for one in binding.approvals) + longest:
+        place = document.at(BINDINGS, "bindings", number, "expires")
+        message = f"the grant ends more than {longest.days} days after its last approval; it has to be requested again"
+        yield Finding.at(place, "too-long", message)
+
+
+def elevated(document: Document) -> Iterator[Finding]:
+    """A direct grant of an elevated role comes by request and ends."""
+    for number, binding in enumerate(document.bindings.bindings):
+        if binding.role is None or not _is_elevated(document, binding.role):
+            continue
+        if not (binding.request and binding.approvals and binding.expires):
+            place = document.at(BINDINGS, "bindings", number, "role")
+            needed = ", ".join(document.policies.access_requests.elevated.approvals)
+            message = f"role {binding.role} is elevated: grant it by request, with expires and approvals by {needed}"
+            yield Finding.at(place, "elevated", message)
+
+
+def _is_elevated(document: Document, role: str) -> bool:
+    return bool(closure(document, role).keys() & set(document.policies.access_requests.elevated.roles))
+
+
+def _class_of(document: Document, binding: Binding) -> RequestClass:
+    given = closure(document, binding.role) if binding.role else group_roles(document, binding.group or "")
+    classes = document.policies.access_requests
+    return classes.elevated if given.keys() & set(classes.elevated.roles) else classes.default
+
+
+def _members(document: Document) -> dict[str, set[str]]:
+    """People by group in any environment, members of subgroups included, by e-mail in lower case."""
+    members: dict[str, set[str]] = {}
+    for binding in document.bindings.bindings:
+        path = binding.group or ""
+        while path:
+            members.setdefault(path, set()).add(binding.subject.user.lower())
+            path = path.rpartition("/")[0]
+    return members

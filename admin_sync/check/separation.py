@@ -1,0 +1,82 @@
+"""Segregation of duties: roles that policy keeps apart must not meet in one role, group, mapping or person.
+
+People from an identity provider appear only at run time; what their upstream groups would combine
+is refused then, by the plan's guard and inside Keycloak's own transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from admin_sync.access import Holding, Way, closure, conflicts, group_roles, groups, holdings
+from admin_sync.check.references import group_place
+from admin_sync.errors import Finding
+from admin_sync.load.document import BINDINGS, ROLES, Document
+from admin_sync.load.schema import Separation, WorkloadClient
+
+CODE = "segregation-of-duties"
+
+
+def separation_in_things(document: Document) -> Iterator[Finding]:
+    """Roles, groups, workloads and mappings that would give conflicting roles to whoever has them."""
+    for name in document.roles.roles:
+        yield from _finding(document, ("roles", name), f"role {name}", closure(document, name))
+    for path in groups(document):
+        yield from _finding(document, group_place(path), f"group {path}", group_roles(document, path))
+    for name, client in document.roles.clients.items():
+        if isinstance(client, WorkloadClient):
+            ways: dict[str, Way] = {}
+            for role in client.roles:
+                ways |= closure(document, role)
+            yield from _finding(document, ("clients", name, "roles"), f"client {name}", ways)
+    for alias, provider in document.roles.identity_providers.items():
+        for upstream, path in provider.group_mappings.items():
+            place = ("identity_providers", alias, "group_mappings", upstream)
+            yield from _finding(document, place, f"mapping of {upstream!r}", group_roles(document, path))
+
+
+def _finding(document: Document, place: tuple[str, ...], what: str, ways: dict[str, Way]) -> Iterator[Finding]:
+    for rule, roles in conflicts(document, ways):
+        shown = " and ".join(f"{role} ({' → '.join(ways[role])})" for role in roles)
+        yield Finding.at(document.at(ROLES, *place, key=True), CODE, f"{what} would combine {shown} against {rule!r}")
+
+
+def separation_in_people(document: Document) -> Iterator[Finding]:
+    """People whose bindings together break a rule in some environment, unless an exception covers it."""
+    rules = {rule.name: rule for rule in document.policies.segregation_of_duties}
+    beginning = datetime.min.replace(tzinfo=UTC)
+    for environment in document.environments:
+        # Expired bindings count too: a file that says something forbidden is wrong even after it stopped to matter.
+        for person, held in holdings(document, environment, beginning).items():
+            by_role: dict[str, Holding] = {}
+            for holding in held:
+                by_role.setdefault(holding.role, holding)
+            for name, roles in conflicts(document, by_role):
+                parties = [by_role[role] for role in roles]
+                numbers = {holding.binding for holding in held if holding.role in roles}
+                if len({holding.binding for holding in parties}) > 1 and any(
+                    excepted(document, number, rules[name]) for number in numbers
+                ):
+                    continue
+                shown = " and ".join(f"{one.role} ({' → '.join(one.way)})" for one in parties)
+                last = max(holding.binding for holding in parties)
+                position = document.at(BINDINGS, "bindings", last)
+                message = f"{person} would hold {shown} in {environment} against {name!r}"
+                yield Finding.at(position, CODE, message)
+
+
+def excepted(document: Document, number: int, rule: Separation) -> bool:
+    """Whether a binding carries an exception to a rule: the rule's approver said yes, for at most its duration.
+
+    A binding does not say when it starts, so the duration counts from the last approval.
+    """
+    binding = document.bindings.bindings[number]
+    exception = rule.exception
+    if exception is None or binding.expires is None or binding.request is None:
+        return False
+    subject = binding.subject.user.lower()
+    voices = [one for one in binding.approvals if one.capacity == exception.approver and one.by.lower() != subject]
+    if not voices:
+        return False
+    return binding.expires <= max(one.at for one in binding.approvals) + exception.max_duration
