@@ -1,0 +1,160 @@
+package example.tradepulse.keycloak.audit;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+import org.jboss.logging.Logger;
+import org.keycloak.credential.CredentialModel;
+import org.keycloak.events.Details;
+import org.keycloak.events.Event;
+import org.keycloak.events.EventListenerProvider;
+import org.keycloak.events.admin.AdminEvent;
+import org.keycloak.events.admin.AuthDetails;
+import org.keycloak.http.HttpRequest;
+import org.keycloak.models.KeycloakSession;
+import org.keycloak.models.OrganizationModel;
+import org.keycloak.models.RealmModel;
+import org.keycloak.models.UserModel;
+import org.keycloak.organization.OrganizationProvider;
+
+/**
+ * Turns what Keycloak reports in one request into audit records, and hands them over once its transaction has committed.
+ *
+ * <p>Everything is read from the session in {@code onEvent}: after the commit the session must not be touched, or the
+ * request that succeeded would answer 500.
+ */
+final class AuditListener implements EventListenerProvider {
+
+    private static final Logger LOG = Logger.getLogger(AuditListener.class);
+
+    /** What may leave an event's details; a detail that is not here may hold what a person typed, or a token's id. */
+    private static final List<String> SAFE_DETAILS = List.of(
+            Details.AUTH_METHOD,
+            Details.CLIENT_AUTH_METHOD,
+            Details.CUSTOM_REQUIRED_ACTION,
+            Details.GRANT_TYPE,
+            Details.IDENTITY_PROVIDER,
+            Details.IMPERSONATOR,
+            Details.IMPERSONATOR_REALM);
+
+    private static final Pattern TRACEPARENT = Pattern.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*");
+    private static final Pattern ORGANIZATION_PATH = Pattern.compile("organizations/([0-9a-fA-F-]{36}).*");
+
+    private final KeycloakSession session;
+    private final AfterCommit after;
+
+    AuditListener(KeycloakSession session, Consumer<Map<String, Object>> sink) {
+        this.session = session;
+        this.after = AfterCommit.of(session, sink);
+    }
+
+    @Override
+    public void onEvent(Event event) {
+        RealmModel realm = event.getRealmId() == null ? null : session.realms().getRealm(event.getRealmId());
+        AuditRecord record = new AuditRecord(EventNames.of(event.getType()), event.getError() == null, action(event), event.getTime())
+                .actor(Actors.name(session, realm, event.getUserId()))
+                .session(event.getSessionId())
+                .ip(event.getIpAddress())
+                .trace(trace())
+                .about("realm", event.getRealmName())
+                .about("client", event.getClientId())
+                .reason(event.getError());
+        Map<String, String> details = event.getDetails() == null ? Map.of() : event.getDetails();
+        SAFE_DETAILS.forEach(name -> record.about(name, details.get(name)));
+        if (realm != null) {
+            record.about(Details.CREDENTIAL_TYPE, credentialType(realm, event.getUserId(), details));
+            record.partner(partner(realm, details.get(Details.ORG_ID)));
+            if (event.getSessionId() != null) {
+                record.assurance(Assurance.of(session, realm, event.getSessionId(), event.getClientId()));
+            }
+        }
+        after.add(record.fields());
+    }
+
+    @Override
+    public void onEvent(AdminEvent event, boolean includeRepresentation) {
+        AuthDetails who = event.getAuthDetails();
+        RealmModel realm = event.getRealmId() == null ? null : session.realms().getRealm(event.getRealmId());
+        AuditRecord record = new AuditRecord(
+                        EventNames.of(event.getResourceTypeAsString(), event.getOperationType()),
+                        event.getError() == null,
+                        event.getOperationType().name().toLowerCase(Locale.ROOT),
+                        event.getTime())
+                .trace(trace())
+                .about("realm", event.getRealmName())
+                .about("path", event.getResourcePath())
+                .reason(event.getError());
+        if (realm != null) {
+            Matcher organization = ORGANIZATION_PATH.matcher(String.valueOf(event.getResourcePath()));
+            record.partner(organization.matches() ? partner(realm, organization.group(1)) : null);
+        }
+        if (who != null) {
+            RealmModel home = who.getRealmId() == null ? null : session.realms().getRealm(who.getRealmId());
+            record.actor(Actors.name(session, home, who.getUserId())).ip(who.getIpAddress()).about("actor_realm", who.getRealmName());
+        }
+        after.add(record.fields());
+    }
+
+    @Override
+    public void close() {
+        // Records leave with the transaction; there is nothing to release.
+    }
+
+    /** The trace id of the request (W3C Trace Context), or null. */
+    String trace() {
+        return trace(session);
+    }
+
+    static String trace(KeycloakSession session) {
+        try {
+            HttpRequest request = session.getContext().getHttpRequest();
+            String header = request == null ? null : request.getHttpHeaders().getHeaderString("traceparent");
+            Matcher matcher = TRACEPARENT.matcher(String.valueOf(header));
+            return matcher.matches() ? matcher.group(1) : null;
+        } catch (RuntimeException outsideARequest) {
+            // Workflows and other tasks have no request, and Keycloak answers that question with an exception.
+            return null;
+        }
+    }
+
+    private static String action(Event event) {
+        return switch (event.getType()) {
+            case LOGIN, LOGIN_ERROR, CLIENT_LOGIN, CLIENT_LOGIN_ERROR -> "authenticate";
+            case LOGOUT, LOGOUT_ERROR -> "logout";
+            case UPDATE_CREDENTIAL, UPDATE_CREDENTIAL_ERROR -> "register";
+            case REMOVE_CREDENTIAL, REMOVE_CREDENTIAL_ERROR -> "remove";
+            default -> EventNames.of(event.getType()).replace(".error", "");
+        };
+    }
+
+    /** The type of the credential that an event names by type or, as for one-time codes, only by id. */
+    private String credentialType(RealmModel realm, String userId, Map<String, String> details) {
+        String type = details.get(Details.CREDENTIAL_TYPE);
+        String id = Optional.ofNullable(details.get(Details.SELECTED_CREDENTIAL_ID)).orElse(details.get(Details.CREDENTIAL_ID));
+        if (type != null || id == null || userId == null) {
+            return type;
+        }
+        UserModel user = session.users().getUserById(realm, userId);
+        CredentialModel credential = user == null ? null : user.credentialManager().getStoredCredentialById(id);
+        return credential == null ? null : credential.getType();
+    }
+
+    private String partner(RealmModel realm, String organizationId) {
+        if (organizationId == null || !realm.isOrganizationsEnabled() || session.getContext().getRealm() == null) {
+            return null;
+        }
+        try {
+            OrganizationModel organization = session.getProvider(OrganizationProvider.class).getById(organizationId);
+            return organization == null ? null : organization.getAlias();
+        } catch (RuntimeException problem) {
+            // The event matters more than the partner's name, which the path gives by id.
+            LOG.debug("audit: the organization of an event could not be read", problem);
+            return null;
+        }
+    }
+}

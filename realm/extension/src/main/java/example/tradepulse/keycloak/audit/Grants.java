@@ -1,0 +1,64 @@
+package example.tradepulse.keycloak.audit;
+
+import java.util.Map;
+import java.util.function.Consumer;
+
+import org.keycloak.models.GroupModel;
+import org.keycloak.models.KeycloakSession;
+import org.keycloak.models.RealmModel;
+import org.keycloak.models.RoleModel;
+import org.keycloak.models.UserModel;
+import org.keycloak.models.utils.ModelToRepresentation;
+import org.keycloak.provider.ProviderEvent;
+import org.keycloak.provider.ProviderEventListener;
+
+/**
+ * Records every role and group that a person gets or loses, by whatever way. Admin events do not tell of all:
+ * workflows and identity provider mappers change memberships without one.
+ */
+final class Grants implements ProviderEventListener {
+
+    /** Who caused a grant stands in the admin or login event of the same request; a workflow has no person behind it. */
+    private static final String ACTOR = "keycloak";
+
+    private final Consumer<Map<String, Object>> sink;
+
+    Grants(Consumer<Map<String, Object>> sink) {
+        this.sink = sink;
+    }
+
+    @Override
+    public void onEvent(ProviderEvent event) {
+        if (event instanceof RoleModel.RoleGrantedEvent granted) {
+            role("role.granted", "grant", granted, granted.getUser());
+        } else if (event instanceof RoleModel.RoleRevokedEvent revoked) {
+            role("role.revoked", "revoke", revoked, revoked.getUser());
+        } else if (event instanceof GroupModel.GroupMemberJoinEvent joined) {
+            group("group.joined", "join", joined, joined.getUser());
+        } else if (event instanceof GroupModel.GroupMemberLeaveEvent left) {
+            group("group.left", "leave", left, left.getUser());
+        }
+    }
+
+    private void role(String name, String action, RoleModel.RoleEvent event, UserModel user) {
+        submit(event.getKeycloakSession(), event.getRealm(), user, new AuditRecord(name, true, action, System.currentTimeMillis())
+                .about("role", event.getRole().getName())
+                .about("role_client", event.getRole().isClientRole() ? event.getRole().getContainerId() : null));
+    }
+
+    private void group(String name, String action, GroupModel.GroupEvent event, UserModel user) {
+        GroupModel group = event.getGroup();
+        boolean partner = group.getType() == GroupModel.Type.ORGANIZATION && group.getOrganization() != null;
+        submit(event.getKeycloakSession(), event.getRealm(), user, new AuditRecord(name, true, action, System.currentTimeMillis())
+                .partner(partner ? group.getOrganization().getAlias() : null)
+                .about("group", ModelToRepresentation.buildGroupPath(group)));
+    }
+
+    private void submit(KeycloakSession session, RealmModel realm, UserModel user, AuditRecord record) {
+        record.actor(ACTOR)
+                .trace(AuditListener.trace(session))
+                .about("realm", realm == null ? null : realm.getName())
+                .about("user", user.getEmail() == null ? user.getUsername() : user.getEmail());
+        AfterCommit.of(session, sink).add(record.fields());
+    }
+}

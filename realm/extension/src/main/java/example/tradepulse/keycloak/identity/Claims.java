@@ -1,0 +1,45 @@
+package example.tradepulse.keycloak.identity;
+
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Set;
+
+/** The claims that we write into a token, and the rules for their values. */
+final class Claims {
+
+    static final String GROUPS = "groups";
+    static final String ASSURANCE_LEVEL = "assurance_level";
+    static final String AMR = "amr";
+
+    /** The role attribute, and the value in it, by which admin-sync marks what it owns. */
+    static final String MANAGED_ATTRIBUTE = "tradepulse.managed";
+    static final String MANAGED_BY = "admin-sync";
+
+    static final String LOWEST_LEVEL = "aal1";
+    private static final Set<String> LEVELS = Set.of(LOWEST_LEVEL, "aal2", "aal3");
+
+    private Claims() {
+    }
+
+    /** The level that an {@code acr} stands for. What is absent or unknown counts as the lowest, never as more. */
+    static String assuranceLevel(String acr) {
+        return acr != null && LEVELS.contains(acr) ? acr : LOWEST_LEVEL;
+    }
+
+    /**
+     * Authentication methods (RFC 8176), each once: the password first, then by name. Keycloak lists a method once per
+     * flow step that proved it, in the order of a hash map.
+     */
+    static List<String> withoutDuplicates(Object methods) {
+        if (!(methods instanceof Collection<?> values)) {
+            return List.of();
+        }
+        return values.stream()
+                .filter(String.class::isInstance)
+                .map(String.class::cast)
+                .distinct()
+                .sorted(Comparator.comparing((String method) -> !"pwd".equals(method)).thenComparing(Comparator.naturalOrder()))
+                .toList();
+    }
+}

@@ -1,0 +1,107 @@
+package example.tradepulse.keycloak.identity;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+import org.keycloak.models.ClientSessionContext;
+import org.keycloak.models.KeycloakSession;
+import org.keycloak.models.ProtocolMapperModel;
+import org.keycloak.models.RealmModel;
+import org.keycloak.models.RoleModel;
+import org.keycloak.models.UserModel;
+import org.keycloak.models.UserSessionModel;
+import org.keycloak.models.utils.RoleUtils;
+import org.keycloak.protocol.oidc.mappers.AbstractOIDCProtocolMapper;
+import org.keycloak.protocol.oidc.mappers.OIDCAccessTokenMapper;
+import org.keycloak.protocol.oidc.mappers.OIDCAttributeMapperHelper;
+import org.keycloak.protocol.oidc.mappers.OIDCIDTokenMapper;
+import org.keycloak.protocol.oidc.mappers.TokenIntrospectionTokenMapper;
+import org.keycloak.protocol.oidc.mappers.UserInfoTokenMapper;
+import org.keycloak.provider.ProviderConfigProperty;
+import org.keycloak.representations.IDToken;
+
+/**
+ * Gives every internal token the same shape, whichever identity provider logged the person in.
+ *
+ * <p>{@code groups} holds the names of the realm roles in force, through composites and groups, but only of roles that
+ * carry our ownership mark: what somebody made by hand in the console confers nothing. {@code assurance_level} repeats
+ * the {@code acr} that Keycloak's own mapper computed before us; {@code amr} loses its duplicates.
+ */
+public final class IdentityMapper extends AbstractOIDCProtocolMapper
+        implements OIDCAccessTokenMapper, OIDCIDTokenMapper, UserInfoTokenMapper, TokenIntrospectionTokenMapper {
+
+    public static final String PROVIDER_ID = "tradepulse-identity-mapper";
+
+    /** After Keycloak's acr and amr mappers (priority 0) and after scripts (50): this one reads what they wrote. */
+    private static final int PRIORITY = 100;
+
+    private static final List<ProviderConfigProperty> CONFIGURATION = new ArrayList<>();
+
+    static {
+        OIDCAttributeMapperHelper.addIncludeInTokensConfig(CONFIGURATION, IdentityMapper.class);
+    }
+
+    @Override
+    protected void setClaim(
+            IDToken token,
+            ProtocolMapperModel mapper,
+            UserSessionModel userSession,
+            KeycloakSession session,
+            ClientSessionContext clientSession) {
+        UserModel user = userSession.getUser();
+        RealmModel realm = userSession.getRealm();
+        token.setOtherClaims(Claims.GROUPS, List.copyOf(managedRoles(user, realm)));
+        // A service proves one thing, its key, whatever level the grant's session seems to have.
+        boolean service = user.getServiceAccountClientLink() != null;
+        token.setOtherClaims(Claims.ASSURANCE_LEVEL, service ? Claims.LOWEST_LEVEL : Claims.assuranceLevel(token.getAcr()));
+        Optional.ofNullable(token.getOtherClaims().get(Claims.AMR))
+                .ifPresent(methods -> token.setOtherClaims(Claims.AMR, Claims.withoutDuplicates(methods)));
+    }
+
+    private static Set<String> managedRoles(UserModel user, RealmModel realm) {
+        Set<String> names = new TreeSet<>();
+        for (RoleModel role : RoleUtils.getDeepUserRoleMappings(user)) {
+            if (RoleUtils.isRealmRole(role, realm) && isManaged(role)) {
+                names.add(role.getName());
+            }
+        }
+        return names;
+    }
+
+    private static boolean isManaged(RoleModel role) {
+        return role.getAttributeStream(Claims.MANAGED_ATTRIBUTE).anyMatch(Claims.MANAGED_BY::equals);
+    }
+
+    @Override
+    public int getPriority() {
+        return PRIORITY;
+    }
+
+    @Override
+    public String getId() {
+        return PROVIDER_ID;
+    }
+
+    @Override
+    public String getDisplayType() {
+        return "TradePulse identity";
+    }
+
+    @Override
+    public String getDisplayCategory() {
+        return TOKEN_MAPPER_CATEGORY;
+    }
+
+    @Override
+    public String getHelpText() {
+        return "Adds groups (managed realm roles in force) and assurance_level, and removes duplicates from amr.";
+    }
+
+    @Override
+    public List<ProviderConfigProperty> getConfigProperties() {
+        return List.copyOf(CONFIGURATION);
+    }
+}

@@ -1,0 +1,32 @@
+package example.tradepulse.keycloak.identity;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ClaimsTest {
+
+    @ParameterizedTest
+    @DisplayName("an acr that is not one of our levels counts as the lowest")
+    @CsvSource({"aal1,aal1", "aal2,aal2", "aal3,aal3", "AAL3,aal1", "aal4,aal1", "'',aal1", "0,aal1", ",aal1"})
+    void unknownIsLowest(String acr, String level) {
+        assertEquals(level, Claims.assuranceLevel(acr));
+    }
+
+    @Test
+    @DisplayName("methods appear once, the password first, the rest in a stable order")
+    void methodsOnce() {
+        assertEquals(List.of("pwd", "hwk", "otp"), Claims.withoutDuplicates(List.of("otp", "hwk", "pwd", "hwk")));
+    }
+
+    @Test
+    @DisplayName("an amr that is no list of names is replaced by an empty one")
+    void notAList() {
+        assertEquals(List.of(), Claims.withoutDuplicates("pwd"));
+    }
+}
