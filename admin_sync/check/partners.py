@@ -18,7 +18,9 @@ def partner_references(document: Document) -> Iterator[Finding]:
     for alias, partner in document.partners.partners.items():
         yield from brokers(("partners", alias, "brokers"), partner.brokers)
         if partner.persona not in personas:
-            yield missing(document, PARTNERS, ("partners", alias, "persona"), "persona", partner.persona, personas)
+            yield missing(
+                document, PARTNERS, ("partners", alias, "persona"), kind="persona", name=partner.persona, known=personas
+            )
 
 
 def partner_roles(document: Document) -> Iterator[Finding]:

@@ -36,12 +36,12 @@ def unknown(document: Document, file: str, kind: str, names: Iterable[str]) -> K
     def report(place: Place, wanted: Iterable[str]) -> Iterator[Finding]:
         for number, name in enumerate(wanted):
             if name not in table:
-                yield missing(document, file, (*place, number), kind, name, table)
+                yield missing(document, file, (*place, number), kind=kind, name=name, known=table)
 
     return report
 
 
-def missing(document: Document, file: str, place: Place, kind: str, name: str, known: Iterable[str]) -> Finding:
+def missing(document: Document, file: str, place: Place, *, kind: str, name: str, known: Iterable[str]) -> Finding:
     """The finding for one name that leads nowhere, with the nearest one that does not."""
     close = get_close_matches(name, sorted(known), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "; declare it or correct the name"
@@ -92,7 +92,10 @@ def group_references(document: Document) -> Iterator[Finding]:
 
 def group_place(path: str) -> Place:
     """Where a group stands in `roles.yaml`."""
-    return tuple(part for name in path.split("/") for part in ("groups", name))
+    parts: list[PathPart] = []
+    for name in path.split("/"):
+        parts += ["groups", name]
+    return tuple(parts)
 
 
 def client_references(document: Document) -> Iterator[Finding]:
@@ -125,7 +128,9 @@ def provider_references(document: Document) -> Iterator[Finding]:
         yield from environments((*place, "environments"), provider.environments or ())
         for upstream, path in provider.group_mappings.items():
             if path not in known and path not in document.dropped:
-                yield missing(document, ROLES, (*place, "group_mappings", upstream), "group", path, known)
+                yield missing(
+                    document, ROLES, (*place, "group_mappings", upstream), kind="group", name=path, known=known
+                )
         if provider.client_id == "" and document.enabled(provider.enabled_if):
             yield Finding.at(document.at(ROLES, *place, "client_id"), "client-id", "the provider needs a client_id")
 
@@ -146,8 +151,8 @@ def policy_references(document: Document) -> Iterator[Finding]:
     yield from keys(environments, ("people",), policies.people)
     for environment in document.environments:
         if environment not in policies.people:
-            place = document.at(POLICIES, "people", key=True)
-            yield Finding.at(place, "missing", f"people: say where the accounts of {environment} come from")
+            people = document.at(POLICIES, "people", key=True)
+            yield Finding.at(people, "missing", f"people: say where the accounts of {environment} come from")
     yield from keys(roles, ("assurance", "roles"), policies.assurance.roles)
     yield from keys(roles, ("production_windows",), policies.production_windows)
     for name, window in policies.production_windows.items():
@@ -169,12 +174,12 @@ def policy_references(document: Document) -> Iterator[Finding]:
     yield from approvers(("break_glass", "mfa_bypass", "approvals"), policies.break_glass.mfa_bypass.approvals)
     for name, approver in requests.approvers.items():
         if approver.group is not None and approver.group not in known_groups:
-            place = ("access_requests", "approvers", name, "group")
-            yield missing(document, POLICIES, place, "group", approver.group, known_groups)
+            place: Place = ("access_requests", "approvers", name, "group")
+            yield missing(document, POLICIES, place, kind="group", name=approver.group, known=known_groups)
     for number, exception in enumerate(policies.service_accounts.exceptions):
         if exception.client not in document.roles.clients:
             place = ("service_accounts", "exceptions", number, "client")
-            yield missing(document, POLICIES, place, "client", exception.client, document.roles.clients)
+            yield missing(document, POLICIES, place, kind="client", name=exception.client, known=document.roles.clients)
 
 
 def binding_references(document: Document) -> Iterator[Finding]:
@@ -185,9 +190,9 @@ def binding_references(document: Document) -> Iterator[Finding]:
         place: Place = ("bindings", number)
         yield from environments((*place, "environments"), binding.environments)
         if binding.role is not None and binding.role not in known_roles:
-            yield missing(document, BINDINGS, (*place, "role"), "role", binding.role, known_roles)
+            yield missing(document, BINDINGS, (*place, "role"), kind="role", name=binding.role, known=known_roles)
         if binding.group is not None and binding.group not in known_groups:
-            yield missing(document, BINDINGS, (*place, "group"), "group", binding.group, known_groups)
+            yield missing(document, BINDINGS, (*place, "group"), kind="group", name=binding.group, known=known_groups)
 
 
 def reserved_names(document: Document) -> Iterator[Finding]:

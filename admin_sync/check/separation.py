@@ -7,13 +7,14 @@ is refused then, by the plan's guard and inside Keycloak's own transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from admin_sync.access import Holding, Way, closure, conflicts, group_roles, groups, holdings
 from admin_sync.check.references import group_place
 from admin_sync.errors import Finding
 from admin_sync.load.document import BINDINGS, ROLES, Document
 from admin_sync.load.schema import Separation, WorkloadClient
+from admin_sync.load.strict_yaml import PathPart
+from admin_sync.model import Position
 
 CODE = "segregation-of-duties"
 
@@ -36,34 +37,32 @@ def separation_in_things(document: Document) -> Iterator[Finding]:
             yield from _finding(document, place, f"mapping of {upstream!r}", group_roles(document, path))
 
 
-def _finding(document: Document, place: tuple[str, ...], what: str, ways: dict[str, Way]) -> Iterator[Finding]:
+def _finding(document: Document, place: tuple[PathPart, ...], what: str, ways: dict[str, Way]) -> Iterator[Finding]:
     for rule, roles in conflicts(document, ways):
         shown = " and ".join(f"{role} ({' → '.join(ways[role])})" for role in roles)
         yield Finding.at(document.at(ROLES, *place, key=True), CODE, f"{what} would combine {shown} against {rule!r}")
 
 
 def separation_in_people(document: Document) -> Iterator[Finding]:
-    """People whose bindings together break a rule in some environment, unless an exception covers it."""
+    """People whose live bindings together break a rule in some environment, unless an exception covers it."""
     rules = {rule.name: rule for rule in document.policies.segregation_of_duties}
-    beginning = datetime.min.replace(tzinfo=UTC)
+    found: dict[tuple[Position, str], list[str]] = {}
     for environment in document.environments:
-        # Expired bindings count too: a file that says something forbidden is wrong even after it stopped to matter.
-        for person, held in holdings(document, environment, beginning).items():
+        for person, held in holdings(document, environment, document.now).items():
             by_role: dict[str, Holding] = {}
             for holding in held:
                 by_role.setdefault(holding.role, holding)
             for name, roles in conflicts(document, by_role):
-                parties = [by_role[role] for role in roles]
                 numbers = {holding.binding for holding in held if holding.role in roles}
-                if len({holding.binding for holding in parties}) > 1 and any(
-                    excepted(document, number, rules[name]) for number in numbers
-                ):
+                if len(numbers) > 1 and any(excepted(document, number, rules[name]) for number in numbers):
                     continue
+                parties = [by_role[role] for role in roles]
                 shown = " and ".join(f"{one.role} ({' → '.join(one.way)})" for one in parties)
-                last = max(holding.binding for holding in parties)
-                position = document.at(BINDINGS, "bindings", last)
-                message = f"{person} would hold {shown} in {environment} against {name!r}"
-                yield Finding.at(position, CODE, message)
+                position = document.at(BINDINGS, "bindings", max(one.binding for one in parties))
+                message = f"{person} would hold {shown} against {name!r}"
+                found.setdefault((position, message), []).append(environment)
+    for (position, message), environments in found.items():
+        yield Finding.at(position, CODE, f"{message} in {', '.join(environments)}")
 
 
 def excepted(document: Document, number: int, rule: Separation) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -48,6 +49,8 @@ class Document:
     sources: Mapping[str, Source]
     environ: Mapping[str, str]
     """The environment variables that `${…}`, `enabled_if` and secret references are looked up in."""
+    now: datetime
+    """When it was loaded; expiry is judged by this one instant throughout a run."""
     dropped: frozenset[str] = frozenset()
     """Names whose declaration was malformed; empty in a document that `load` returns."""
 
@@ -73,7 +76,9 @@ def load(directory: Path, environ: Mapping[str, str]) -> Document:
     return document
 
 
-def scan(directory: Path, environ: Mapping[str, str]) -> tuple[Document | None, list[Finding]]:
+def scan(
+    directory: Path, environ: Mapping[str, str], *, now: datetime | None = None
+) -> tuple[Document | None, list[Finding]]:
     """What of a directory can be understood, and what is wrong with its shape.
 
     A document that comes with findings lacks the entries they are about (`Document.dropped`). It
@@ -113,6 +118,7 @@ def scan(directory: Path, environ: Mapping[str, str]) -> tuple[Document | None, 
         brokers=_as(BrokersFile, models[BROKERS]),
         sources=sources,
         environ=environ,
+        now=now or datetime.now(UTC),
         dropped=frozenset(dropped),
     )
     return document, findings
