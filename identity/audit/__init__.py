@@ -1,0 +1,11 @@
+"""The audit trail: hash-chained JSON lines, durable before the effect they record.
+
+event ─▶ chain ─▶ file ─▶ signed checkpoint (copied off the host) ─▶ verify
+
+- `event.py`: `AuditEvent`, what happened; cannot carry a secret.
+- `chain.py`: the hash chain, which chain a line belongs to, `follow` for whoever chains in a database.
+- `log.py`: `AuditLog`, one writer thread, grouped and synced; `AuditUnavailable` if not durable in time.
+- `journal.py`, `lock.py`, `hint.py`: the file itself, shared safely with other processes.
+- `checkpoint.py`: Ed25519 signed notes of where a chain stood.
+- `verify.py`: `verify_file` names the first line that was edited, removed, inserted, moved or cut off.
+"""

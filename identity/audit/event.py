@@ -1,0 +1,73 @@
+"""One audit event: what happened, to what, by whom, decided how. A value without any secret.
+
+The log adds `seq`, `time`, `node`, `source`, `prev` and `hash`. Text from outside is made safe
+here, once: bounded, valid Unicode, and masked where it has the shape of a token. An event is never
+refused for its content, because what cannot be recorded must not happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from identity.principal import Principal
+from identity.redact import redact_text
+from identity.trace import trace_id
+
+MAX_TEXT = 1024
+"""Characters of one field; the rest is cut off and marked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """An event.
+
+    `event` is a stable dotted name (`credential.released`), `outcome` one of `success`, `denied`,
+    `failure`; `reason` is a stable code that explains an outcome. `actor` is who did it (see
+    `Principal.actor`), `action` the permission or operation asked for, `resource` what it was asked
+    on. `session` is the login session, `key_version` the sealing key's. None means "does not apply".
+    """
+
+    event: str
+    outcome: str
+    actor: str | None = None
+    partner: str | None = None
+    action: str | None = None
+    resource: str | None = None
+    reason: str | None = None
+    decision_id: str | None = None
+    trace_id: str | None = None
+    session: str | None = None
+    ip: str | None = None
+    assurance_level: str | None = None
+    amr: tuple[str, ...] = ()
+    key_version: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, str):
+                object.__setattr__(self, field.name, _safe(value))
+        object.__setattr__(self, "amr", tuple(_safe(str(method)) for method in self.amr[:16]))
+
+    def record(self) -> dict[str, Any]:
+        """The event as JSON members; absent ones are null, so that every line has the same shape."""
+        return {**asdict(self), "amr": list(self.amr)}
+
+
+def event_by(principal: Principal, event: str, outcome: str, **members: Any) -> AuditEvent:
+    """An event by a verified caller: actor, session, assurance and the current trace are filled in."""
+    filled: dict[str, Any] = {
+        "actor": principal.actor,
+        "session": principal.session,
+        "assurance_level": principal.assurance_level.value,
+        "amr": principal.amr,
+        "trace_id": trace_id(),
+    }
+    return AuditEvent(event=event, outcome=outcome, **{**filled, **members})
+
+
+def _safe(text: str) -> str:
+    # Cut first: what is masked afterwards can only be shorter than the cap plus the mask.
+    cut = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+    return redact_text(cut.encode("utf-8", "backslashreplace").decode("utf-8"))
