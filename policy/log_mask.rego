@@ -8,11 +8,13 @@ package tradepulse.log
 mask contains "/input/subject/email" if input.input.subject.email
 
 mask contains _pointer(["input", key]) if {
+	is_object(input.input)
 	some key, _ in input.input
 	not key in {"environment", "permission", "partner", "resource", "subject"}
 }
 
 mask contains _pointer(["input", "subject", key]) if {
+	is_object(input.input.subject)
 	some key, _ in input.input.subject
 	not key in _subject_fields
 }

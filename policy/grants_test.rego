@@ -1,0 +1,84 @@
+package tradepulse.authz.grants_test
+
+import data.tradepulse.authz.example
+
+ending(instants) := example.but(
+	"/grants/prod/ada@example.test/viewer",
+	[{"not_after": instant} | some instant in instants],
+)
+
+reading := example.asks("analytics:read", {})
+
+test_a_grant_dies_at_its_second if {
+	example.decide_in(reading, ending([example.now])).reasons == {"grant_expired"}
+	example.decide_in(reading, ending([example.now - 1])).reasons == {"grant_expired"}
+	example.decide_in(reading, ending([example.now + 1])).allow
+}
+
+test_a_decision_ends_with_its_grant if {
+	example.decide_in(reading, ending([example.now + 1])).valid_until == example.now + 1
+}
+
+test_the_longest_of_several_grants_counts if {
+	answer := example.decide_in(reading, ending([example.now - 9, example.now + 30, example.now + 20]))
+	answer.valid_until == example.now + 30
+	forever := example.decide_in(reading, ending([example.now + 30, 0]))
+	forever.valid_until == example.world.meta.valid_until
+}
+
+test_an_empty_list_of_grants_is_no_grant if {
+	example.decide_in(reading, ending([])).reasons == {"grant_expired"}
+}
+
+test_a_role_in_the_token_without_any_grant_does_not_count if {
+	example.decide(example.asks("analytics:read", {"email": "eve@example.test"})).reasons == {"grant_missing"}
+	example.decide(example.asks("analytics:read", {"email": null})).reasons == {"grant_missing"}
+}
+
+test_a_grant_in_another_environment_does_not_count if {
+	request := object.union(example.asks("execution:pause", {"groups": ["trader"], "environment": "dev"}), {"environment": "dev"})
+	example.decide(request).reasons == {"grant_missing"}
+}
+
+test_a_federated_role_counts_without_a_grant if {
+	request := object.union(
+		example.asks("analytics:read", {"email": "eve@example.test", "environment": "dev"}),
+		{"environment": "dev"},
+	)
+	answer := example.decide(request)
+	answer.reasons == {"role:viewer"}
+	nameless := object.union(example.asks("analytics:read", {"email": null, "environment": "dev"}), {"environment": "dev"})
+	example.decide(nameless).allow
+}
+
+test_an_expired_grant_is_not_revived_by_federation if {
+	content := json.patch(ending([example.now]), [{"op": "add", "path": "/federated_roles/prod/-", "value": "viewer"}])
+	example.decide_in(reading, content).reasons == {"grant_expired"}
+}
+
+test_an_address_that_only_folds_to_that_of_another_gets_nothing if {
+	content := example.but("/grants/prod/k@example.test", {"viewer": [{"not_after": 0}]})
+	example.decide_in(example.asks("analytics:read", {"email": "K@example.test"}), content).allow
+
+	# The Kelvin sign becomes an ASCII k when its case is folded.
+	kelvin := example.decide_in(example.asks("analytics:read", {"email": "\u212a@example.test"}), content)
+	kelvin.reasons == {"grant_missing"}
+}
+
+test_a_service_has_the_roles_of_its_client_and_needs_no_login if {
+	answer := example.decide(example.asks("deployment:rollout", example.service))
+	answer.reasons == {"role:sre"}
+	answer.valid_until == example.world.meta.valid_until
+}
+
+test_a_service_has_no_role_that_its_client_has_not if {
+	request := example.asks("deployment:rollout", object.union(example.service, {"groups": ["builder"]}))
+	answer := example.decide(request)
+	answer.reasons == {"role_not_granted_to_client"}
+	answer.step_up == null
+}
+
+test_a_service_borrows_no_grant_of_a_person if {
+	fields := object.union(example.service, {"groups": ["builder"], "email": "ada@example.test"})
+	example.decide(example.asks("deployment:rollout", fields)).allow == false
+}

@@ -1,0 +1,61 @@
+package tradepulse.authz.partners_test
+
+import data.tradepulse.authz.example
+
+member(organizations, permission, partner) := example.at_partner(
+	example.asks(permission, {"groups": [], "organizations": organizations}),
+	partner,
+)
+
+test_a_member_has_the_permissions_of_the_role_there if {
+	answer := example.decide(member({"acme": ["partner-admin"]}, "connection:approve", "acme"))
+	answer.reasons == {"partner_role:partner-admin"}
+	answer.valid_until == example.now + 240
+}
+
+test_a_membership_reaches_no_other_partner if {
+	answer := example.decide(member({"acme": ["partner-admin"]}, "connection:read", "birch"))
+	answer.reasons == {"no_role_grants_permission", "not_a_member_of_partner"}
+}
+
+test_a_member_without_the_role_is_told_so if {
+	answer := example.decide(member({"acme": ["partner-analyst"]}, "connection:approve", "acme"))
+	answer.reasons == {"no_role_grants_permission"}
+}
+
+test_a_role_that_the_partner_may_not_hand_out_does_not_count if {
+	answer := example.decide(member({"birch": ["partner-admin"]}, "connection:read", "birch"))
+	answer.reasons == {"partner_role_not_allowed"}
+}
+
+test_a_partner_role_at_the_top_level_of_a_token_does_not_count if {
+	request := example.at_partner(example.asks("connection:read", {"groups": ["partner-admin"]}), "acme")
+	example.decide(request).reasons == {"no_role_grants_permission", "not_a_member_of_partner"}
+}
+
+test_a_partner_role_gives_no_permission_without_partner if {
+	content := example.but("/partner_roles/partner-admin/permissions/-", "analytics:read")
+	answer := example.decide_in(member({"acme": ["partner-admin"]}, "analytics:read", "acme"), content)
+	answer.reasons == {"no_role_grants_permission"}
+}
+
+test_a_platform_role_that_includes_the_permission_reaches_every_partner if {
+	request := example.at_partner(
+		example.asks("connection:read", {"groups": ["super_admin"], "assurance_level": "aal3"}),
+		"birch",
+	)
+	example.decide(request).reasons == {"role:super_admin"}
+}
+
+test_a_partner_role_may_demand_a_level if {
+	content := example.but("/assurance/roles/partner-admin", "aal3")
+	answer := example.decide_in(member({"acme": ["partner-admin"]}, "connection:read", "acme"), content)
+	answer.reasons == {"assurance_too_low"}
+	answer.step_up == {"acr": "aal3", "max_age": null}
+}
+
+test_a_service_is_no_member_of_a_partner if {
+	fields := object.union(example.service, {"groups": [], "organizations": {"acme": ["partner-admin"]}})
+	request := example.at_partner(example.asks("connection:read", fields), "acme")
+	example.decide(request).reasons == {"no_role_grants_permission"}
+}
