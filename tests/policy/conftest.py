@@ -1,0 +1,49 @@
+"""A real OPA for the tests of the rules: started, asked and ended here."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from opa_process import RunningOpa, unused_port
+
+from admin_sync.bundle.opa_binary import find_opa
+
+
+@pytest.fixture(scope="session")
+def opa() -> Path:
+    """The OPA program."""
+    return find_opa()
+
+
+@pytest.fixture(scope="session")
+def start_opa(opa: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningOpa]]:
+    """Start an OPA with further arguments of `opa run --server`; all end with the test run."""
+    started: list[RunningOpa] = []
+
+    def start(*arguments: str | Path) -> RunningOpa:
+        log = tmp_path_factory.mktemp("opa") / "opa.log"
+        address = f"127.0.0.1:{unused_port()}"
+        command: list[str | Path] = [opa, "run", "--server", "--addr", address, "--disable-telemetry", *arguments]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+        client = httpx.Client(base_url=f"http://{address}", timeout=10, trust_env=False)
+        server = RunningOpa(f"http://{address}", process, log, client)
+        started.append(server)
+
+        def answers() -> bool:
+            assert process.poll() is None, log.read_text()
+            try:
+                return client.get("/health").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        server.eventually(answers)
+        return server
+
+    yield start
+    for server in started:
+        server.end()
