@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+
+from stack.layout import Layout
+from stack.service import Service
+from stack.steps import StepFailed
 
 MINIMUM = (1, 21, 3)
 """Older ones accept a bundle whose signature can be bypassed."""
 
 BUILD = "github.com/open-policy-agent/opa@v1.22.2"
-
-
-class OpaMissing(Exception):
-    """There is no OPA and none can be built; the text says what to install."""
 
 
 def version(binary: Path) -> tuple[int, ...] | None:
@@ -31,25 +31,48 @@ def version(binary: Path) -> tuple[int, ...] | None:
 def find(tools: Path) -> Path | None:
     """A new enough OPA: the one on PATH, else the one that we built into `tools`; None if there is neither."""
     on_path = shutil.which("opa")
-    for candidate in (Path(on_path) if on_path else None, tools / "bin" / "opa"):
+    for candidate in (Path(on_path) if on_path else None, built(tools)):
         if candidate is not None and candidate.exists() and (version(candidate) or ()) >= MINIMUM:
             return candidate.absolute()
     return None
 
 
-def build(tools: Path, log: Path) -> Path:
-    """Build OPA with Go into `tools`. Raises OpaMissing where there is no Go, or where the build fails."""
-    go = shutil.which("go")
-    if go is None:
-        raise OpaMissing(f"no OPA >= {'.'.join(map(str, MINIMUM))} on PATH and no Go to build it: install either")
-    (tools / "bin").mkdir(parents=True, exist_ok=True)
-    # CGO off: without it Go needs no C compiler, and nothing that the stack uses is lost.
-    environment = {**os.environ, "GOBIN": str(tools / "bin"), "CGO_ENABLED": "0", "GOFLAGS": "-trimpath"}
-    with log.open("wb") as output:
-        done = subprocess.run(
-            [go, "install", "-ldflags=-s -w", BUILD], env=environment, stdout=output, stderr=output, check=False
-        )
-    found = find(tools)
-    if done.returncode != 0 or found is None:
-        raise OpaMissing(f"building OPA with Go failed ({done.returncode}); see {log}")
-    return found
+def built(tools: Path) -> Path:
+    """Where Go puts the OPA that we build."""
+    return tools / "bin" / "opa"
+
+
+def go() -> Path:
+    """Go, to build OPA with. Raises StepFailed where there is none."""
+    found = shutil.which("go")
+    if found is None:
+        raise StepFailed(f"no OPA {'.'.join(map(str, MINIMUM))} or newer on PATH and no Go to build it: install either")
+    return Path(found)
+
+
+def services(layout: Layout, ports: Mapping[str, int]) -> tuple[Service, Service]:
+    """The server of the published bundle, and the OPA that polls it. Both may be killed at any time."""
+    bundles = Service(
+        name="bundles",
+        command=(
+            str(layout.python), "-m", "admin_sync.bundle.serve",
+            "--directory", str(layout.bundles), "--bind", f"127.0.0.1:{ports['bundles']}",
+        ),
+        url=f"http://127.0.0.1:{ports['bundles']}",
+        health=f"tcp://127.0.0.1:{ports['bundles']}",
+        cwd=str(layout.checkout),
+    )  # fmt: skip
+    binary = find(layout.tools)
+    if binary is None:
+        raise StepFailed("no OPA; run `make up`")
+    decisions = Service(
+        name="opa",
+        command=(
+            str(binary), "run", "--server", f"--addr=127.0.0.1:{ports['opa']}", "--skip-version-check",
+            f"--config-file={layout.opa_config}", "--log-level=info", "--log-level-request=error",
+        ),
+        url=f"http://127.0.0.1:{ports['opa']}",
+        health=f"http://127.0.0.1:{ports['opa']}/health",
+        cwd=str(layout.state),
+    )  # fmt: skip
+    return bundles, decisions

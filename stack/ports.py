@@ -11,6 +11,7 @@ DEFAULTS: Mapping[str, int] = {
     "management": 9180,
     "postgres": 5480,
     "opa": 8181,
+    "bundles": 8182,
     "vault": 8200,
     "neighbours": 8090,
 }

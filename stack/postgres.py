@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.account import Account, reachable_copy, reachable_home, unprivileged
+from stack.service import Service, healthy
 
 DATABASES: Mapping[str, str] = {"keycloak": "keycloak", "vault": "vault_owner"}
 """Every database with its owner."""
@@ -132,8 +134,29 @@ class Cluster:
 
     def answers(self) -> bool:
         """Whether the server accepts connections now."""
-        command = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "3"]
-        return subprocess.run(command, check=False, **_as(self.account)).returncode == 0
+        return healthy(self.health)
+
+    @property
+    def health(self) -> str:
+        """The health address of stack.service."""
+        return f"postgres://127.0.0.1:{self.port}"
+
+    def service(self) -> Service:
+        """The server as the supervisor runs it."""
+        return Service(
+            name="postgres",
+            command=tuple(self.command()),
+            url=f"postgresql://127.0.0.1:{self.port}",
+            health=self.health,
+            cwd="/",
+            environment={"LC_ALL": "C"},
+            account=self.account,
+            # SIGINT is the fast shutdown: sessions are ended, everything is written, no recovery at the next start.
+            stop=signal.SIGINT,
+            death=signal.SIGINT,
+            stop_seconds=30.0,
+            last=True,
+        )
 
     def provide(self, superuser: str, passwords: Mapping[str, str]) -> None:
         """Create what is missing of ROLES and DATABASES, and set the role passwords. Safe to repeat.

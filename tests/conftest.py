@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from stack import opa
+from stack import install, opa
 from stack import postgres as embedded
 from stack.account import outside_home
+from stack.layout import Layout
 from stack.ports import unused
 from stack.process import end, known, spawn
+from stack.steps import Commands
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -77,6 +79,9 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def opa_binary() -> Path:
     """OPA as the stack would run it, built into `.tools` if this machine has none."""
-    tools = CHECKOUT / ".tools"
-    tools.mkdir(exist_ok=True)
-    return opa.find(tools) or opa.build(tools, tools / "opa-build.log")
+    layout = Layout(CHECKOUT / ".stack-test")
+    layout.make()
+    install.opa_binary(layout, Commands())
+    found = opa.find(layout.tools)
+    assert found is not None
+    return found

@@ -1,0 +1,130 @@
+"""`python -m stack up|down|status|logs|reset`: what the Makefile calls. Standard library only until `up` has installed the rest."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        "Python %s is too old: install Python 3.11 or newer, or run `make PYTHON=python3.x …`" % sys.version.split()[0]
+    )
+
+import argparse
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from stack import control, status
+from stack.account import AccountUnusable, outside_home
+from stack.files import Busy
+from stack.layout import Layout
+from stack.postgres import PostgresFailed
+from stack.settings import read
+from stack.steps import StepFailed, say
+from stack.up import Up
+
+
+def up(layout: Layout, arguments: argparse.Namespace) -> int:
+    """Install, start, configure; on the first run tell the story once."""
+    Up(layout).bring(arguments.only)
+    if arguments.only:
+        return 0
+    told = layout.run / "story-told"
+    if not told.exists():
+        say("")
+        code = demo(layout, arguments)
+        if code != 0:
+            return code
+        told.touch()
+    say("")
+    for line in status.welcome(layout):
+        say(line)
+    return 0
+
+
+def down(layout: Layout, _arguments: argparse.Namespace) -> int:
+    """Stop everything, in order."""
+    started = time.monotonic()
+    was_up = control.supervisor(layout) is not None
+    killed = control.stop(layout)
+    if killed:
+        say(f"killed {len(killed)} left-over processes that did not stop: {', '.join(str(one.pid) for one in killed)}")
+    say(f"stopped in {time.monotonic() - started:.1f} s" if was_up else "nothing was running")
+    return 0
+
+
+def show(layout: Layout, _arguments: argparse.Namespace) -> int:
+    """One line per service; 0 if all are well."""
+    lines, well = status.lines(layout)
+    for line in lines:
+        say(line)
+    return 0 if well else 1
+
+
+def logs(layout: Layout, arguments: argparse.Namespace) -> int:
+    """The last lines of every log, or of those named; `--follow` stays."""
+    files = [layout.logs / f"{name}.log" for name in arguments.names] or sorted(layout.logs.glob("*.log"))
+    if not files:
+        say(f"no logs in {layout.logs}")
+        return 1
+    follow = ["-F"] if arguments.follow else []
+    return subprocess.run(["tail", "-n", "20", *follow, *files], check=False).returncode
+
+
+def reset(layout: Layout, arguments: argparse.Namespace) -> int:
+    """Stop everything and delete the state directory, with all data and secrets in it. Tools stay."""
+    down(layout, arguments)
+    for place in (outside_home(layout.state / "postgres"), layout.state):
+        if place.exists():
+            shutil.rmtree(place)
+            say(f"deleted {place}")
+    return 0
+
+
+def demo(layout: Layout, _arguments: argparse.Namespace) -> int:
+    """Walk the main job once, against the running stack."""
+    if control.supervisor(layout) is None:
+        raise StepFailed("nothing is running: run `make up` first")
+    return subprocess.run(
+        [layout.python, "-m", "stack.demo"], cwd=layout.checkout, env={**os.environ, **read(layout)}, check=False
+    ).returncode
+
+
+def main() -> int:
+    """Run one command. Errors that a person can act on are printed as they are, without a traceback."""
+    parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, action in (
+        ("up", up),
+        ("down", down),
+        ("status", show),
+        ("logs", logs),
+        ("reset", reset),
+        ("demo", demo),
+    ):
+        command = commands.add_parser(name, help=(action.__doc__ or "").splitlines()[0])
+        command.set_defaults(action=action)
+        if name == "up":
+            command.add_argument(
+                "--only", nargs="+", default=(), metavar="SERVICE", help="these services and their needs"
+            )
+        if name == "logs":
+            command.add_argument("names", nargs="*", metavar="SERVICE")
+            command.add_argument("-f", "--follow", action="store_true")
+    arguments = parser.parse_args()
+    layout = Layout.here()
+    try:
+        return int(arguments.action(layout, arguments))
+    except Busy:
+        print("another `make up` of this stack is running; wait for it", file=sys.stderr)
+    except (StepFailed, PostgresFailed, AccountUnusable) as problem:
+        print(f"\n{problem}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\ninterrupted; `make up` goes on from here, `make down` stops what has started", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Where everything of one embedded stack lies.
+
+Tools are shared by every stack of a checkout; data, secrets and logs belong to one state directory,
+so that a second stack (the tests' own) runs beside the first.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+STATE_VARIABLE = "TRADEPULSE_STACK_DIR"
+"""Names another state directory than `.stack` of the checkout; relative paths count from the checkout."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The directories of one stack."""
+
+    state: Path
+    checkout: Path = CHECKOUT
+
+    @classmethod
+    def here(cls) -> Layout:
+        """The layout that the environment asks for."""
+        return cls(CHECKOUT / os.environ.get(STATE_VARIABLE, ".stack"))
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the checkout's own `.stack`."""
+        return self.state == self.checkout / ".stack"
+
+    @property
+    def tools(self) -> Path:
+        """Downloaded and built programs, shared by all stacks of this checkout."""
+        return self.checkout / ".tools"
+
+    @property
+    def venv(self) -> Path:
+        """The checkout's Python environment."""
+        return self.checkout / ".venv"
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of that environment."""
+        return self.venv / "bin" / "python"
+
+    @property
+    def run(self) -> Path:
+        """What the supervisor and `make` tell each other: state.json, services.json, locks."""
+        return self.state / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One file per service and per installation step."""
+        return self.state / "logs"
+
+    @property
+    def secrets(self) -> Path:
+        """Generated once; 0700, every file 0600."""
+        return self.state / "secrets"
+
+    @property
+    def clients(self) -> Path:
+        """Public JWKS of our confidential clients, one file per client id."""
+        return self.state / "clients"
+
+    @property
+    def bundles(self) -> Path:
+        """Where admin-sync publishes the signed policy bundle and OPA picks it up."""
+        return self.state / "bundles"
+
+    @property
+    def audit(self) -> Path:
+        """Audit files: the names that other systems rely on for `.stack`, the state directory's own for any other."""
+        return self.checkout / "observability" / "audit" if self.is_default else self.state / "audit"
+
+    @property
+    def environment(self) -> Path:
+        """KEY=VALUE lines with every setting of this stack; no secret, only paths of them."""
+        return self.state / "env"
+
+    @property
+    def opa_config(self) -> Path:
+        """OPA's configuration."""
+        return self.state / "opa.yaml"
+
+    def secret(self, name: str) -> Path:
+        """The file that holds one secret."""
+        return self.secrets / name
+
+    def make(self) -> None:
+        """Create the directories, private ones closed to everybody else."""
+        # Others may pass through the state directory (PostgreSQL runs as another account) but not list it.
+        self.state.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.tools.mkdir(exist_ok=True)
+        for private in (
+            self.state / "keycloak",
+            self.run,
+            self.logs,
+            self.secrets,
+            self.clients,
+            self.bundles,
+            self.audit,
+        ):
+            private.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,82 @@
+"""One-time passwords for the local people of the development realm who cannot log in yet.
+
+    .venv/bin/python -m stack.people      (a step of `make up`)
+
+Passwords are random; Keycloak asks for another one at the first login. They are appended to
+`logins.txt` among the secrets and go nowhere else. People who come from another identity provider have none.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from admin_sync.keycloak.connection import Connection, segment
+from stack.layout import Layout
+from stack.settings import REALM, read
+
+
+@dataclass(frozen=True)
+class Admin:
+    """The service account that Keycloak made at its first start."""
+
+    url: str
+    realm: str
+    client_id: str
+    secret_file: Path
+
+    def secret(self) -> str:
+        """Its secret."""
+        return self.secret_file.read_text().strip()
+
+
+def connect(layout: Layout) -> Connection:
+    """A connection to this stack's Keycloak as admin-sync."""
+    values = read(layout)
+    return Connection(
+        Admin(
+            values["ADMIN_SYNC_KEYCLOAK_URL"],
+            values["ADMIN_SYNC_REALM"],
+            values["ADMIN_SYNC_CLIENT_ID"],
+            Path(values["ADMIN_SYNC_CLIENT_SECRET_FILE"]),
+        )
+    )
+
+
+def give_passwords(admin: Connection, realm: str) -> dict[str, str]:
+    """Give every local person of `realm` who has no credential a one-time password: user name -> password."""
+    given: dict[str, str] = {}
+    base = f"/{segment(realm)}/users"
+    for user in admin.pages(base, briefRepresentation=True, enabled=True):
+        person = f"{base}/{segment(user['id'])}"
+        if admin.get(f"{person}/credentials") or admin.get(f"{person}/federated-identity"):
+            continue
+        password = secrets.token_urlsafe(12)
+        admin.put(f"{person}/reset-password", {"type": "password", "value": password, "temporary": True})
+        given[user["username"]] = password
+    return given
+
+
+def logins(layout: Layout) -> dict[str, str]:
+    """The one-time passwords given so far, by user name. One that was used is no longer of use."""
+    path = layout.secret("logins.txt")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
+
+
+def main() -> None:
+    """Give passwords in the development realm of the layout that the environment names."""
+    layout = Layout.here()
+    given = give_passwords(connect(layout), REALM)
+    path = layout.secret("logins.txt")
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+        if file.tell() == 0:
+            file.write(f"# {REALM}: user name and one-time password; Keycloak asks for another at the first login\n")
+        file.writelines(f"{name} {password}\n" for name, password in given.items())
+    print(f"{len(given)} people")
+
+
+if __name__ == "__main__":
+    main()

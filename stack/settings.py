@@ -1,0 +1,74 @@
+"""Every setting of the product's programs as the embedded stack sets it; secrets only as paths of files."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+
+from stack import opa
+from stack.layout import STATE_VARIABLE, Layout
+from stack.neighbours import ISSUERS
+
+ENVIRONMENT = "dev"
+REALM = f"tradepulse-{ENVIRONMENT}"
+AUDIENCE = "tradepulse-internal"
+
+IDENTITY_PROVIDERS = {"WORKFORCE_CLIENT_SECRET": "idp-workforce", "MOCK_CLIENT_SECRET": "idp-mock"}
+"""Variables that configs/iam names as references, with the secret each stands for. They never reach a file."""
+
+
+def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str], admin_client: str) -> dict[str, str]:
+    """What `.stack/env` holds."""
+    keycloak = f"http://localhost:{ports['keycloak']}"
+    neighbours = f"http://localhost:{ports['neighbours']}"
+    database = f"127.0.0.1:{ports['postgres']}/vault"
+    secret = layout.secret
+    issuers = {f"{name.upper()}_ISSUER": f"{neighbours}/{name}" for name in ISSUERS}
+    return {
+        **{name: str(value) for name, value in issuers.items()},
+        STATE_VARIABLE: str(layout.state),
+        "TRADEPULSE_ENVIRONMENT": ENVIRONMENT,
+        "TRADEPULSE_ISSUER": f"{keycloak}/realms/{REALM}",
+        "TRADEPULSE_OAUTH2_AUDIENCE": AUDIENCE,
+        "TRADEPULSE_CLIENTS": ",".join(clients),
+        "TRADEPULSE_OPA_URL": f"http://127.0.0.1:{ports['opa']}",
+        "TRADEPULSE_AUDIT_DIR": str(layout.audit),
+        "TRADEPULSE_NODE": platform.node() or "node",
+        "TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE": str(secret("audit-checkpoint.pem")),
+        "TRADEPULSE_AUDIT_MAC_KEY_FILE": str(secret("audit-mac")),
+        "ADMIN_SYNC_KEYCLOAK_URL": keycloak,
+        "ADMIN_SYNC_REALM": "master",
+        "ADMIN_SYNC_CLIENT_ID": admin_client,
+        "ADMIN_SYNC_CLIENT_SECRET_FILE": str(secret("keycloak-admin")),
+        "ADMIN_SYNC_CLIENT_JWKS_DIR": str(layout.clients),
+        "ADMIN_SYNC_REALM_DIR": str(layout.checkout / "realm" / "base"),
+        "ADMIN_SYNC_POLICY_DIR": str(layout.checkout / "policy"),
+        "ADMIN_SYNC_BUNDLE_DIR": str(layout.bundles),
+        "ADMIN_SYNC_BUNDLE_KEY_FILE": str(secret("bundle.pem")),
+        "ADMIN_SYNC_BUNDLE_VALIDITY": "7d",
+        "ADMIN_SYNC_OPA_BIN": str(opa.find(layout.tools) or opa.built(layout.tools)),
+        "ADMIN_SYNC_OPA_URL": f"http://127.0.0.1:{ports['opa']}",
+        "VAULT_BIND": f"127.0.0.1:{ports['vault']}",
+        "VAULT_DATABASE_URL": f"postgresql://vault_app@{database}",
+        "VAULT_DATABASE_PASSWORD_FILE": str(secret("postgres-vault_app")),
+        "VAULT_OWNER_DATABASE_URL": f"postgresql://vault_owner@{database}",
+        "VAULT_OWNER_DATABASE_PASSWORD_FILE": str(secret("postgres-vault_owner")),
+        "VAULT_KMS": "file",
+        "VAULT_KMS_FILE": str(secret("kms.json")),
+        "VAULT_KEYCLOAK_ADMIN_URL": f"{keycloak}/admin/realms/{REALM}",
+        "VAULT_TOKEN_URL": f"{keycloak}/realms/{REALM}/protocol/openid-connect/token",
+        "VAULT_CLIENT_ID": "vault-api",
+        "VAULT_CLIENT_KEY_FILE": str(secret("client-vault-api.pem")),
+    }
+
+
+def read(layout: Layout) -> dict[str, str]:
+    """The settings of a stack that has been provided, as environment variables."""
+    lines = layout.environment.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def with_references(layout: Layout) -> dict[str, str]:
+    """`read`, and the secrets that configs/iam refers to by variable: for the environment of admin-sync only."""
+    secrets = {name: layout.secret(file).read_text().strip() for name, file in IDENTITY_PROVIDERS.items()}
+    return {**read(layout), **secrets}

@@ -1,0 +1,166 @@
+"""`make up`: from a fresh clone to a running, configured stack, and in seconds from there to the same again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from functools import partial
+
+from stack import control, install, keycloak, neighbours, opa, postgres, prerequisites, vault
+from stack.files import digest, locked, read_json, write_json
+from stack.keycloak import built_home
+from stack.layout import Layout
+from stack.ports import choose
+from stack.service import Service
+from stack.settings import read, with_references
+from stack.steps import Commands, Step, StepFailed, run, say
+
+
+class Up:
+    """The steps, for one layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._commands = Commands()
+        self._ports: dict[str, int] = {}
+        self._roster: control.Roster | None = None
+
+    def steps(self) -> dict[str, Step]:
+        """Every step by name, with what it needs."""
+        layout, commands = self._layout, self._commands
+        return {
+            "venv": Step("Python environment", partial(install.python_environment, layout, commands)),
+            "keycloak": Step(f"Keycloak {keycloak.VERSION}", partial(keycloak.fetch, layout, commands)),
+            "extension": Step("Keycloak extension", partial(keycloak.package, layout, commands), ("keycloak",)),
+            "neighbours": Step("neighbours", partial(neighbours.fetch, layout, commands), ("extension",)),
+            "opa": Step("OPA", partial(install.opa_binary, layout, commands)),
+            "build": Step("Keycloak build", partial(keycloak.build, layout, commands), ("keycloak", "extension")),
+            "provision": Step("keys and settings", self._provision, ("venv",)),
+            "kms": Step("vault root key", self._kms, ("provision",)),
+            "run-postgres": Step("start PostgreSQL", self._postgres, ("provision",)),
+            "run-opa": Step("start OPA", self._opa, ("provision", "opa")),
+            "run-neighbours": Step("start neighbours", self._neighbours, ("provision", "neighbours")),
+            "run-keycloak": Step("start Keycloak", self._keycloak, ("build", "run-postgres")),
+            "migrate": Step("vault schema", self._migrate, ("kms", "run-postgres")),
+            "apply": Step("apply configs/iam", self._apply, ("run-keycloak", "run-opa", "run-neighbours")),
+            "people": Step("one-time passwords", self._people, ("apply",)),
+            "run-vault": Step("start vault-api", self._vault, ("migrate", "apply")),
+        }
+
+    def bring(self, only: Collection[str] = ()) -> None:
+        """Bring up the services named in `only` and what they need; all if it is empty. Raises StepFailed."""
+        started = time.monotonic()
+        layout = self._layout
+        lines = prerequisites.missing(layout.tools)
+        if lines:
+            raise StepFailed("\n".join(lines))
+        layout.make()
+        with locked(layout.run / "up.lock", wait=False):
+            control.ensure(layout)
+            # A stack that runs keeps its ports; one that starts takes those it had, if they are still free.
+            told = read_json(layout.run / "services.json").get("ports")
+            self._ports = told or choose(read_json(layout.run / "ports.json"))
+            write_json(layout.run / "ports.json", self._ports)
+            self._roster = control.Roster(layout, ports=self._ports)
+            run(_needed(self.steps(), only), self._commands, started=started)
+        say(f"{time.monotonic() - started:6.1f} s  done")
+
+    def _started(self, service: Service, seconds: float) -> str | None:
+        if self._roster is None:
+            raise StepFailed("nothing starts before the supervisor does")
+        return self._roster.start(service, seconds=seconds)
+
+    def _provision(self) -> None:
+        layout = self._layout
+        self._commands.run(
+            [layout.python, "-m", "stack.provision"],
+            log=layout.logs / "provision.log",
+            environment={"TRADEPULSE_STACK_DIR": str(layout.state)},
+            cwd=layout.checkout,
+        )
+
+    def _kms(self) -> str | None:
+        return vault.root_key(self._layout, self._commands, read(self._layout))
+
+    def _postgres(self) -> str | None:
+        layout = self._layout
+        cluster = postgres.cluster(layout.state / "postgres", self._ports["postgres"], python=layout.python)
+        superuser = layout.secret(f"postgres-{postgres.SUPERUSER}").read_text().strip()
+        if not cluster.initialised:
+            cluster.initialise(superuser)
+        remark = self._started(cluster.service(), 60.0)
+        passwords = {role: layout.secret(f"postgres-{role}").read_text().strip() for role in postgres.ROLES}
+        cluster.provide(superuser, passwords)
+        outside = None if cluster.data.is_relative_to(layout.state) else f"data in {cluster.data}"
+        return remark or outside
+
+    def _opa(self) -> str | None:
+        bundles, decisions = opa.services(self._layout, self._ports)
+        self._started(bundles, 30.0)
+        return self._started(decisions, 30.0)
+
+    def _neighbours(self) -> str | None:
+        return self._started(neighbours.service(self._layout, self._ports["neighbours"]), 60.0)
+
+    def _keycloak(self) -> str | None:
+        layout = self._layout
+        secrets = {
+            "KC_DB_PASSWORD": str(layout.secret("postgres-keycloak")),
+            "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": str(layout.secret("keycloak-admin")),
+        }
+        # A busy machine needs a minute for the schema; one that is stuck is not helped by waiting longer than this.
+        return self._started(keycloak.service(layout, self._ports, secrets=secrets), 300.0)
+
+    def _migrate(self) -> None:
+        vault.migrate(self._layout, self._commands, read(self._layout))
+
+    def _apply(self) -> str | None:
+        layout = self._layout
+        checkout = layout.checkout
+        inputs = [checkout / name for name in ("configs/iam", "realm/base", "policy", "admin_sync", "identity")]
+        wanted = {"inputs": digest([*inputs, layout.environment], built_home(layout).name)}
+        stamp = layout.run / "applied.json"
+        if read_json(stamp) == wanted and (layout.bundles / "bundle.tar.gz").exists():
+            return "unchanged"
+        self._commands.run(
+            [layout.venv / "bin" / "admin-sync", "apply", "--config", checkout / "configs" / "iam"],
+            log=layout.logs / "apply.log",
+            environment=with_references(layout),
+            cwd=checkout,
+        )
+        write_json(stamp, wanted)
+        return _last_line(layout)
+
+    def _people(self) -> str | None:
+        layout = self._layout
+        self._commands.run(
+            [layout.python, "-m", "stack.people"],
+            log=layout.logs / "people.log",
+            environment=read(layout),
+            cwd=layout.checkout,
+        )
+        return f"in {layout.secret('logins.txt')}"
+
+    def _vault(self) -> str | None:
+        return self._started(vault.service(self._layout, self._ports, read(self._layout)), 60.0)
+
+
+def _last_line(layout: Layout) -> str | None:
+    lines = (layout.logs / "apply.log").read_text(errors="replace").strip().splitlines()
+    return lines[-1][:120] if lines else None
+
+
+def _needed(steps: dict[str, Step], only: Collection[str]) -> dict[str, Step]:
+    """The steps that start these services, with all that they need."""
+    if not only:
+        return steps
+    wanted: set[str] = set()
+    pending = [f"run-{name}" for name in only]
+    while pending:
+        name = pending.pop()
+        if name not in steps:
+            raise StepFailed(f"no service {name.removeprefix('run-')!r}")
+        if name not in wanted:
+            wanted.add(name)
+            pending.extend(steps[name].needs)
+    return {name: step for name, step in steps.items() if name in wanted}
