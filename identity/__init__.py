@@ -6,11 +6,13 @@ In the order of the flow:
 
 - `bearer.py`: the one access token of a request, and the verified caller as a FastAPI dependency.
 - `verify.py`: token to `Principal`; `jws.py` opens and checks the signature, `claims.py` the claims,
-  `jwks.py` keeps the issuer's keys, `reject.py` names the reasons, `strict_json.py` parses.
+  `jwks.py` keeps the issuer's keys, `key_set.py` reads them, `reject.py` names the reasons,
+  `strict_json.py` parses.
 - `principal.py`: `Principal`, `Membership`, `AssuranceLevel`.
 - `opa.py`: asks the policy engine; `decision.py` is what it answers.
 - `audit/`: hash-chained events, durable before their effect.
-- `problem.py`: errors as RFC 9457; `body.py` bounds request bodies; `trace.py` carries the trace id.
+- `problem.py`: errors as RFC 9457; `body.py` bounds request bodies,
+  `schema_names.py` names their mistakes; `trace.py` carries the trace id.
 - `settings.py`, `secret.py`: environment variables, and secrets from files only we can read.
 - `service_token.py`: our own services' tokens (RFC 7523); `outbound.py` calls other servers bounded.
 - `logs.py`, `redact.py`: JSON logs to stderr, without secrets.

@@ -17,7 +17,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
-from identity.jwks import SigningKey
+from identity.key_set import SigningKey
 from identity.reject import RejectReason, TokenRejected
 from identity.strict_json import StrictJsonError, loads_object
 

@@ -22,6 +22,7 @@ from identity.audit.log import AuditUnavailable
 from identity.decision import Decision, PolicyUnavailable, StepUp
 from identity.jwks import KeysUnavailable
 from identity.reject import RejectReason, TokenRejected
+from identity.schema_names import location
 from identity.trace import trace_id
 
 _MEDIA_TYPE = "application/problem+json"
@@ -239,9 +240,8 @@ async def _http_exception(_: Request, error: HTTPException) -> Response:
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     """422 that names the place and the kind of each mistake in our own words, never in the caller's."""
-    names = _schema_names(request.app)
     mistakes = [
-        {"location": _location(mistake.get("loc", ()), names), "code": str(mistake.get("type", "invalid"))}
+        {"location": location(request.app, mistake.get("loc", ())), "code": str(mistake.get("type", "invalid"))}
         for mistake in error.errors()[:20]
     ]
     return Problem(
@@ -251,33 +251,3 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
         "Correct the places listed in errors; the OpenAPI document describes each field.",
         extra={"errors": mistakes},
     ).response()
-
-
-def _location(path: Any, names: frozenset[str]) -> list[str | int]:
-    """A path into the request. A key that our schema does not know is the caller's text: left out."""
-    return [step if isinstance(step, int) or step in names else "?" for step in path]
-
-
-def _schema_names(app: FastAPI) -> frozenset[str]:
-    """Every field and parameter name of the app's own OpenAPI document."""
-    known: frozenset[str] | None = getattr(app.state, "problem_names", None)
-    if known is None:
-        known = frozenset({"body", "query", "path", "header", "cookie", *_names_in(app.openapi())})
-        app.state.problem_names = known
-    return known
-
-
-def _names_in(document: Any) -> set[str]:
-    found: set[str] = set()
-    if isinstance(document, dict):
-        properties = document.get("properties")
-        if isinstance(properties, dict):
-            found.update(properties)
-        if isinstance(document.get("in"), str) and isinstance(document.get("name"), str):
-            found.add(document["name"])
-        for value in document.values():
-            found |= _names_in(value)
-    elif isinstance(document, list):
-        for value in document:
-            found |= _names_in(value)
-    return found

@@ -22,6 +22,11 @@ def trace_id() -> str:
     return current
 
 
+def current_trace_id() -> str | None:
+    """The current trace id, None outside of any request."""
+    return _trace_id.get()
+
+
 def outgoing_headers() -> dict[str, str]:
     """Headers that carry the trace on to another server of ours."""
     return {"traceparent": f"00-{trace_id()}-{secrets.token_hex(8)}-01"}

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from identity.claims import principal_from
-from identity.jwks import JwksCache, KeysUnavailable, SigningKey
+from identity.jwks import JwksCache, KeysUnavailable
 from identity.jws import ALGORITHMS, check_signature, parse
+from identity.key_set import SigningKey
 from identity.principal import Principal
 from identity.reject import RejectReason, TokenRejected
 

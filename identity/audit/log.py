@@ -158,10 +158,16 @@ class AuditLog:
         self._journal.close()
 
     def _commit(self, group: list[_Entry]) -> None:
+        self._busy_since = time.monotonic()
+        try:
+            self._write(group)
+        finally:
+            self._busy_since = None
+
+    def _write(self, group: list[_Entry]) -> None:
         taken = [entry for entry in group if entry.future.set_running_or_notify_cancel()]
         if not taken:
             return
-        self._busy_since = time.monotonic()
         before = self._journal.head.seq
         try:
             records = iter(self._journal.commit([self._members(e.event, e.time) for e in taken if e.event is not None]))
@@ -176,8 +182,6 @@ class AuditLog:
             for entry in taken:
                 entry.future.set_exception(AuditUnavailable("the audit line could not be made; see the log"))
             return
-        finally:
-            self._busy_since = None
         self._problem = None
         for entry in taken:
             entry.future.set_result(next(records) if entry.event is not None else {})

@@ -1,0 +1,191 @@
+"""Our own services' access tokens: client credentials, authenticated by a signed assertion.
+
+No shared secret exists: the service signs with its private key (RFC 7523 section 2.2), Keycloak
+holds the public one. Keycloak 26 takes the realm's issuer URL as the only audience of an assertion
+and refuses a list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from identity.outbound import OutboundError, exchange
+from identity.secret import Secret
+from identity.strict_json import StrictJsonError, loads_object
+
+_TOKEN_PATH = "/protocol/openid-connect/token"  # noqa: S105 - a path
+_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_ASSERTION_SECONDS = 60
+_RENEW_AT = 0.8
+_MAX_BYTES = 65_536
+_MIN_RSA_BITS = 2048
+
+
+class ServiceTokenUnavailable(Exception):
+    """The identity provider gave no token. `retry_after` is in seconds; the text says what to check."""
+
+    retry_after = 5
+
+
+class ServiceToken:
+    """A bearer token of one service, renewed at 80 % of its life; many callers share one request.
+
+    `key_pem` is an EC P-256 (ES256) or RSA (RS256) private key of at least 2048 bits, without a
+    password. `audience` of the assertion is the issuer; by default it is derived from a Keycloak
+    `token_url`. `key_id` is by default the key's RFC 7638 thumbprint, as in `public_jwks`.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        token_url: str,
+        client_id: str,
+        key_pem: Secret | bytes | str,
+        *,
+        audience: str | None = None,
+        key_id: str | None = None,
+        scope: str | None = None,
+        timeout: float = 5.0,
+        cooldown: float = 1.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if audience is None and not token_url.endswith(_TOKEN_PATH):
+            raise ValueError("name the audience: the token URL is not Keycloak's, so the issuer is unknown")
+        self._http = http
+        self._token_url = token_url
+        self._client_id = client_id
+        self._key, self._algorithm = _load(key_pem)
+        self._key_id = key_id or self._key.thumbprint()
+        self._audience = audience or token_url.removesuffix(_TOKEN_PATH)
+        self._scope = scope
+        self._timeout = timeout
+        self._cooldown = cooldown
+        self._clock = clock
+        self._token: Secret | None = None
+        # Unix seconds; both are of our clock, counted from before the request was sent.
+        self._renew_at = 0.0
+        self._expires_at = 0.0
+        self._failed_at: float | None = None
+        self._flight: asyncio.Task[None] | None = None
+
+    async def get(self) -> str:
+        """A token that is valid now. Raises `ServiceTokenUnavailable`."""
+        now = self._clock()
+        if self._token is not None and now < self._renew_at:
+            return self._token.text()
+        if self._flight is None and not self._resting(now):
+            self._flight = asyncio.create_task(self._renew())
+            self._flight.add_done_callback(self._landed)
+        usable = self._token is not None and now < self._expires_at
+        if self._flight is not None and not usable:
+            # Shielded: the one who started the request may be cancelled while others wait for it.
+            await asyncio.shield(self._flight)
+        if self._token is None or self._clock() >= self._expires_at:
+            raise ServiceTokenUnavailable(
+                f"no token for {self._client_id}; see that the identity provider answers and knows the client's key"
+            )
+        return self._token.text()
+
+    def invalidate(self) -> None:
+        """Forget the token, because a server refused it; the next `get` asks for a new one."""
+        self._token = None
+
+    def _resting(self, now: float) -> bool:
+        return self._failed_at is not None and 0 <= now - self._failed_at < self._cooldown
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        self._flight = None
+        if not flight.cancelled() and flight.exception() is not None:
+            self._failed_at = self._clock()
+
+    async def _renew(self) -> None:
+        asked_at = self._clock()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._client_id,
+            "client_assertion_type": _ASSERTION_TYPE,
+            "client_assertion": self._assertion(asked_at),
+        }
+        if self._scope is not None:
+            form["scope"] = self._scope
+        try:
+            reply = await exchange(
+                self._http,
+                "POST",
+                self._token_url,
+                content=urlencode(form).encode("ascii"),
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                max_bytes=_MAX_BYTES,
+                timeout=self._timeout,
+            )
+            answer = loads_object(reply.body)
+        except (OutboundError, StrictJsonError) as error:
+            raise ServiceTokenUnavailable(f"no token for {self._client_id}: {error}") from None
+        if reply.status != 200:
+            raise ServiceTokenUnavailable(
+                f"no token for {self._client_id}: the identity provider answered {reply.status} ({_code(answer)}); "
+                "see that the client exists and that its key is registered"
+            )
+        self._accept(answer, asked_at)
+
+    def _accept(self, answer: Mapping[str, Any], asked_at: float) -> None:
+        token, life, kind = answer.get("access_token"), answer.get("expires_in"), answer.get("token_type")
+        if not isinstance(token, str) or not token or type(life) is not int or life < 1:
+            raise ServiceTokenUnavailable(f"no token for {self._client_id}: the identity provider's answer has none")
+        if not isinstance(kind, str) or kind.lower() != "bearer":
+            raise ServiceTokenUnavailable(f"no token for {self._client_id}: it is not a bearer token")
+        self._token = Secret(token)
+        self._renew_at = asked_at + _RENEW_AT * life
+        self._expires_at = asked_at + life
+        self._failed_at = None
+
+    def _assertion(self, now: float) -> str:
+        claims = {
+            "iss": self._client_id,
+            "sub": self._client_id,
+            "aud": self._audience,
+            "jti": str(uuid.uuid4()),
+            "iat": int(now),
+            "exp": int(now) + _ASSERTION_SECONDS,
+        }
+        header = {"alg": self._algorithm, "kid": self._key_id, "typ": "JWT"}
+        return jwt.encode(header, claims, self._key, algorithms=[self._algorithm])
+
+
+def public_jwks(key_pem: Secret | bytes | str) -> dict[str, list[dict[str, Any]]]:
+    """The key set to register for a service's key: public part, `use`, `alg`, and the id we sign with."""
+    key, algorithm = _load(key_pem)
+    public = key.as_dict(private=False)
+    return {"keys": [{**public, "kid": key.thumbprint(), "use": "sig", "alg": algorithm}]}
+
+
+def _load(key_pem: Secret | bytes | str) -> tuple[ECKey | RSAKey, str]:
+    pem = key_pem.reveal() if isinstance(key_pem, Secret) else key_pem
+    pem = pem.encode("ascii", "replace") if isinstance(pem, str) else pem
+    try:
+        raw = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError):
+        raise ValueError("the client key is not an unencrypted private key in PEM") from None
+    if isinstance(raw, EllipticCurvePrivateKey) and isinstance(raw.curve, SECP256R1):
+        return ECKey.import_key(pem), "ES256"
+    if isinstance(raw, RSAPrivateKey) and raw.key_size >= _MIN_RSA_BITS:
+        return RSAKey.import_key(pem), "RS256"
+    raise ValueError("the client key must be EC P-256, or RSA of at least 2048 bits")
+
+
+def _code(answer: Mapping[str, Any]) -> str:
+    """The OAuth error code, which is from a fixed alphabet; the description may repeat what was sent."""
+    code = answer.get("error")
+    return code if isinstance(code, str) and len(code) <= 64 and code.replace("_", "").isalnum() else "no error code"
