@@ -9,6 +9,7 @@ class RejectReason(StrEnum):
     """Stable codes; they go into audit lines and metrics, so they are never renamed."""
 
     MISSING = "missing"
+    IN_URL = "in_url"
     TOO_LARGE = "too_large"
     MALFORMED = "malformed"
     ALGORITHM_REFUSED = "algorithm_refused"

@@ -3,12 +3,16 @@
 Everything here is synchronous. The file may be shared by several chains and processes, so whoever
 appends holds the lock, first reads what others appended since, and only then knows what comes next.
 Half a line that a crash left at the end is moved aside before anything is written behind it.
+
+A writer that does not take the lock but appends whole lines by single writes is tolerated: what it
+writes in between is neither cut away nor taken for half a line.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +22,7 @@ import structlog
 from identity.audit.lock import exclusive
 
 _CHUNK = 1 << 20
+_SETTLE_SECONDS = 0.05
 
 # The size belongs to what fdatasync writes; only times are left out. Not every system has it.
 _sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
@@ -69,18 +74,23 @@ class AuditFile:
         if size < self.read_to:
             _log.error("audit.file_shrank", path=str(self.path), bytes=size, expected=self.read_to)
             self.read_to = 0
-        rest = b""
-        while self.read_to + len(rest) < size:
+        rest, settled = b"", False
+        while rest or self.read_to < size:
             offset = self.read_to + len(rest)
-            block = os.pread(self._descriptor, min(_CHUNK, size - offset), offset)
-            if not block:
-                raise OSError("the audit file became shorter while it was read")
-            whole, newline, rest = (rest + block).rpartition(b"\n")
-            if newline:
-                self.read_to += len(whole) + 1
-                yield from whole.split(b"\n")
-        if rest:
-            torn(self._mend(rest))
+            block = os.pread(self._descriptor, _CHUNK, offset)
+            if block:
+                whole, newline, rest = (rest + block).rpartition(b"\n")
+                settled = False
+                if newline:
+                    self.read_to += len(whole) + 1
+                    yield from whole.split(b"\n")
+            elif settled:
+                torn(self._mend(rest))
+                return
+            else:
+                # Half a line may be one that is just being written; only one that stays half is torn.
+                time.sleep(_SETTLE_SECONDS)
+                settled = True
 
     def last_block(self, end: int) -> bytes:
         """Up to a mebibyte that ends at offset `end`; empty if the file does not reach that far."""
@@ -96,11 +106,16 @@ class AuditFile:
                 view = view[os.write(self._descriptor, view) :]
             _sync_data(self._descriptor)
         except OSError:
-            self._failed = (start, os.fstat(self._descriptor).st_size)
-            with suppress(OSError):
-                self._undo_failed()
+            end = start + len(lines) - len(view)
+            if end == self._position():
+                self._failed = (start, end)
+                with suppress(OSError):
+                    self._undo_failed()
             raise
-        self.read_to = start + len(lines)
+        # Appending puts the position behind what was written. If that is elsewhere, a writer without
+        # the lock came in between, and the next one reads its lines, and ours again, from here.
+        if self._position() == start + len(lines):
+            self.read_to = start + len(lines)
 
     def probe(self) -> None:
         """Sync without writing, to see whether the disk answers."""
@@ -123,6 +138,9 @@ class AuditFile:
         _sync_directory(self.path.parent)
         self.read_to, self._failed = 0, None
         return True
+
+    def _position(self) -> int:
+        return os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
     def _mend(self, torn: bytes) -> str:
         """Move half a line aside and cut it off. Repeating it after a failure makes no second copy."""

@@ -57,7 +57,7 @@ class Journal:
                 lines += orjson.dumps(record) + b"\n"
                 records.append(record)
             if lines:
-                self._file.append(lines)
+                self._file.append(bytes(lines))
             else:
                 self._file.probe()
             said, self._unsaid = len(self._unsaid), []
