@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from admin_sync.bundle.errors import PolicyRed
 from admin_sync.bundle.published import Meta
 from admin_sync.bundle.render import canonical, digest, render
-from admin_sync.bundle.sign import signed_bundle
+from admin_sync.bundle.sign import said, signed_bundle
 from admin_sync.bundle.source import PolicySource
 
 WEEK = 7 * 24 * 3600
@@ -24,10 +24,15 @@ WEEK = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A signed bundle, ready to be published: the bytes of the archive and what it says of itself."""
+    """A signed bundle, ready to be published: the bytes of the archive and what it says of itself.
+
+    `key` and `opa` made it, and can tell whether another bundle was made the same way.
+    """
 
     content: bytes
     meta: Meta
+    key: Path
+    opa: Path
 
 
 def build_bundle(
@@ -63,7 +68,7 @@ def build_bundle(
     )
     files = {f"tradepulse/rules/{name}": text for name, text in served.items()}
     files["tradepulse/iam/data.json"] = canonical({**data, "meta": meta.document()})
-    return Bundle(signed_bundle(files, revision=meta.revision, key=key, opa=opa), meta)
+    return Bundle(signed_bundle(files, revision=meta.revision, key=key, opa=opa), meta, key, opa)
 
 
 def test_rules(rules: Mapping[str, bytes], *, opa: Path) -> int:
@@ -87,7 +92,7 @@ def test_rules(rules: Mapping[str, bytes], *, opa: Path) -> int:
     if red:
         raise PolicyRed("nothing was published, because tests of the policy fail:\n  " + "\n  ".join(sorted(red)))
     if done.returncode != 0:
-        raise PolicyRed(f"nothing was published, because the policy does not compile:\n{done.stderr.strip()}")
+        raise PolicyRed(f"nothing was published, because the policy does not compile:\n{said(done)}")
     if not results:
         raise PolicyRed(
             "nothing was published, because the policy has no tests; ADMIN_SYNC_POLICY_DIR names its folder"

@@ -18,6 +18,7 @@ from pathlib import Path
 from admin_sync.bundle.build import Bundle
 from admin_sync.bundle.errors import FreezeInForce, PublishFailed, StaleSerial
 from admin_sync.bundle.published import CURRENT, PREVIOUS, Meta, read_published
+from admin_sync.bundle.sign import is_genuine
 
 
 class Outcome(StrEnum):
@@ -70,7 +71,9 @@ def _publish(bundle: Bundle, directory: Path, *, thaw: bool, now: float) -> Publ
                 f"{directory / CURRENT} is frozen (revision {before.revision}); "
                 "run `admin-sync bundle thaw` to end the freeze"
             )
-        if (new.digest, new.frozen) == (before.digest, before.frozen):
+        # A damaged or forged file may say anything of itself; it is replaced and not called unchanged.
+        same = (new.digest, new.frozen) == (before.digest, before.frozen)
+        if same and is_genuine(directory / CURRENT, key=bundle.key, opa=bundle.opa):
             outcome = Outcome.RENEWED
             if before.valid_until - now >= (before.valid_until - before.built_at) / 2:
                 return Publication(Outcome.UNCHANGED, before, before)

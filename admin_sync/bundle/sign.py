@@ -1,4 +1,4 @@
-"""One call of `opa build`, which packs a directory and signs every file in it."""
+"""One call of `opa build`, which packs a directory and signs every file in it; another one verifies."""
 
 from __future__ import annotations
 
@@ -36,5 +36,22 @@ def signed_bundle(files: Mapping[str, bytes], *, revision: str, key: Path, opa: 
         command += ["--signing-alg", ALGORITHM, "--signing-key", key.resolve(), "--claims-file", claims]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=stage)  # noqa: S603
         if done.returncode != 0:
-            raise SigningFailed(f"opa build failed ({done.returncode}), nothing was published:\n{done.stderr.strip()}")
+            raise SigningFailed(f"opa build failed ({done.returncode}), nothing was published:\n{said(done)}")
         return target.read_bytes()
+
+
+def is_genuine(bundle: Path, *, key: Path, opa: Path) -> bool:
+    """True if `bundle` is whole and signed by `key`, as the OPA that loads it would judge. Raises KeyUnusable."""
+    with TemporaryDirectory(prefix="tradepulse-bundle-") as scratch:
+        public = Path(scratch, "public.pem")
+        public.write_text(public_key(key))
+        command: list[str | Path] = [opa, "build", "--bundle", bundle, "--output", Path(scratch, "again.tar.gz")]
+        command += ["--verification-key", public, "--verification-key-id", KEY_ID]
+        command += ["--signing-alg", ALGORITHM, "--scope", SCOPE]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+        return done.returncode == 0
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a failed OPA had to say; it prints some of its errors to stdout."""
+    return "\n".join(part.strip() for part in (done.stderr, done.stdout) if part.strip())

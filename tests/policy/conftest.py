@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from bundle_world import Place
 from opa_process import RunningOpa, unused_port
 
+from admin_sync.bundle.keys import create_key
 from admin_sync.bundle.opa_binary import find_opa
+from admin_sync.bundle.serve import BundleServer
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +51,18 @@ def start_opa(opa: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     yield start
     for server in started:
         server.end()
+
+
+@pytest.fixture
+def place(opa: Path, tmp_path: Path) -> Iterator[Place]:
+    """A directory of bundles with its own keys, served by our own server with long polling."""
+    create_key(tmp_path / "bundle.pem", tmp_path / "bundle.pub.pem")
+    directory = tmp_path / "bundles"
+    directory.mkdir()
+    with BundleServer(("127.0.0.1", 0), directory) as web:
+        thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{web.server_address[1]}"
+        yield Place(opa, tmp_path / "bundle.pem", tmp_path / "bundle.pub.pem", directory, url, tmp_path)
+        web.shutdown()
+        thread.join()

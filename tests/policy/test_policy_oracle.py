@@ -157,10 +157,13 @@ def server(start_opa: Callable[..., RunningOpa]) -> RunningOpa:
 
 # The policy, the clock and the questions travel in the input, so that one server judges every example.
 QUERY = """
+iam := input.iam
+instant := input.now * 1000000000
 answers := [answer |
     some question in input.questions
-    answer := data.tradepulse.authz.decision with data.tradepulse.iam as input.iam
-        with time.now_ns as input.now * 1000000000 with input as question
+    answer := data.tradepulse.authz.decision with data.tradepulse.iam as iam
+        with time.now_ns as instant
+        with input as question
 ]
 """
 
@@ -232,6 +235,4 @@ def test_an_input_of_any_other_shape_is_denied_and_never_undefined(server: Runni
         if data_of.draw(st.booleans()):
             target[field] = {"nested": [data_of.draw(JSON)]}
     [answer] = ask(server, data(source, Stamp(frozen=False, valid_until=now + 60)), now, [spoiled])
-    if spoiled["resource"] == {} if isinstance(spoiled, dict) and "resource" in spoiled else False:
-        return
     assert (answer["allow"], answer["reasons"], answer["step_up"]) == (False, ["malformed_input"], None)
