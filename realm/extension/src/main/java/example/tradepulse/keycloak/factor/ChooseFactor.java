@@ -1,0 +1,79 @@
+package example.tradepulse.keycloak.factor;
+
+import java.util.Optional;
+
+import org.keycloak.authentication.RequiredActionContext;
+import org.keycloak.authentication.RequiredActionProvider;
+import org.keycloak.events.Errors;
+import org.keycloak.models.ImpersonationSessionNote;
+import org.keycloak.models.KeycloakSession;
+import org.keycloak.models.UserModel;
+import org.keycloak.models.UserSessionModel;
+import org.keycloak.sessions.AuthenticationSessionModel;
+
+/**
+ * Asks a person without a second factor to choose one: a security key first, an authenticator app as the fallback.
+ *
+ * <p>It only puts Keycloak's own registration action next in line. The level of the login that it interrupts stays as
+ * it is, so a stolen password is worth no more after a registration than before. Whoever leaves half-way is asked again
+ * at the next login, because there is still no factor.
+ */
+final class ChooseFactor implements RequiredActionProvider {
+
+    static final ChooseFactor INSTANCE = new ChooseFactor();
+
+    private static final String TEMPLATE = "tradepulse-choose-factor.ftl";
+    private static final String FIELD = "factor";
+
+    private ChooseFactor() {
+    }
+
+    @Override
+    public void evaluateTriggers(RequiredActionContext context) {
+        // Also for accounts that lost their only factor, and those that came before this action was a default one.
+        if (!hasFactor(context.getUser()) && !isImpersonated(context)) {
+            context.getAuthenticationSession().addRequiredAction(ChooseFactorFactory.PROVIDER_ID);
+        }
+    }
+
+    @Override
+    public void requiredActionChallenge(RequiredActionContext context) {
+        if (isImpersonated(context)) {
+            // A factor registered now would be the impersonator's, in somebody else's account.
+            context.getEvent().error(Errors.NOT_ALLOWED);
+            context.failure(Errors.NOT_ALLOWED);
+        } else if (hasFactor(context.getUser())) {
+            context.success();
+        } else {
+            context.challenge(context.form().createForm(TEMPLATE));
+        }
+    }
+
+    @Override
+    public void processAction(RequiredActionContext context) {
+        String chosen = context.getHttpRequest().getDecodedFormParameters().getFirst(FIELD);
+        Optional<Factor> factor = Factor.named(chosen);
+        if (factor.isEmpty() || isImpersonated(context)) {
+            requiredActionChallenge(context);
+            return;
+        }
+        context.getAuthenticationSession().addRequiredAction(factor.get().registration());
+        context.success();
+    }
+
+    @Override
+    public void close() {
+        // Nothing is held.
+    }
+
+    private static boolean hasFactor(UserModel user) {
+        return user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> Factor.isOne(credential.getType()));
+    }
+
+    private static boolean isImpersonated(RequiredActionContext context) {
+        KeycloakSession session = context.getSession();
+        AuthenticationSessionModel login = context.getAuthenticationSession();
+        UserSessionModel running = session.sessions().getUserSession(context.getRealm(), login.getParentSession().getId());
+        return running != null && running.getNote(ImpersonationSessionNote.IMPERSONATOR_ID.toString()) != null;
+    }
+}

@@ -1,0 +1,36 @@
+package example.tradepulse.keycloak.factor;
+
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.Set;
+
+/** The second factors that a person may choose from, in the order in which they are offered. */
+enum Factor {
+    SECURITY_KEY("security-key", "webauthn-register"),
+    AUTHENTICATOR_APP("authenticator-app", "CONFIGURE_TOTP");
+
+    /** Credential types that count as a second factor, or as more. */
+    private static final Set<String> CREDENTIALS = Set.of("webauthn", "webauthn-passwordless", "otp");
+
+    private final String formValue;
+    private final String registration;
+
+    Factor(String formValue, String registration) {
+        this.formValue = formValue;
+        this.registration = registration;
+    }
+
+    /** The required action of Keycloak that registers it. */
+    String registration() {
+        return registration;
+    }
+
+    /** The factor that a submitted form names; empty for anything else. */
+    static Optional<Factor> named(String formValue) {
+        return Arrays.stream(values()).filter(factor -> factor.formValue.equals(formValue)).findFirst();
+    }
+
+    static boolean isOne(String credentialType) {
+        return CREDENTIALS.contains(credentialType);
+    }
+}
