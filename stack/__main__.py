@@ -1,26 +1,30 @@
-"""`python -m stack up|down|status|logs|reset`: what the Makefile calls. Standard library only until `up` has installed the rest."""
+"""What the Makefile calls: `python -m stack up | down | status | logs | reset | demo | install`.
+
+Everything here and below `stack.up` runs on the standard library of any Python 3.11 or newer, because
+`up` is what installs the rest. What needs installed packages is a program of its own (`stack.provision`,
+`stack.people`, `stack.demo`), run by the checkout's environment.
+"""
 
 from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):
-    sys.exit(
-        "Python %s is too old: install Python 3.11 or newer, or run `make PYTHON=python3.x …`" % sys.version.split()[0]
-    )
+if sys.version_info < (3, 11):  # noqa: UP036  (whoever has an older Python meets this line first)
+    sys.exit("Python 3.11 or newer is needed: install it, or name it with `make PYTHON=python3.x`")
 
 import argparse
 import os
 import shutil
 import subprocess
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 from stack import control, status
 from stack.account import AccountUnusable, outside_home
 from stack.files import Busy
 from stack.layout import Layout
 from stack.postgres import PostgresFailed
+from stack.process import known
 from stack.settings import read
 from stack.steps import StepFailed, say
 from stack.up import Up
@@ -28,8 +32,9 @@ from stack.up import Up
 
 def up(layout: Layout, arguments: argparse.Namespace) -> int:
     """Install, start, configure; on the first run tell the story once."""
-    Up(layout).bring(arguments.only)
-    if arguments.only:
+    owner = known(arguments.owner) if arguments.owner else None
+    Up(layout, owner=owner).bring(arguments.only)
+    if arguments.only or arguments.no_story:
         return 0
     told = layout.run / "story-told"
     if not told.exists():
@@ -41,6 +46,12 @@ def up(layout: Layout, arguments: argparse.Namespace) -> int:
     say("")
     for line in status.welcome(layout):
         say(line)
+    return 0
+
+
+def install(layout: Layout, _arguments: argparse.Namespace) -> int:
+    """Only install and build what the stack and the tests need."""
+    Up(layout).install()
     return 0
 
 
@@ -92,24 +103,28 @@ def demo(layout: Layout, _arguments: argparse.Namespace) -> int:
     ).returncode
 
 
+COMMANDS: dict[str, Callable[[Layout, argparse.Namespace], int]] = {
+    "up": up,
+    "down": down,
+    "status": show,
+    "logs": logs,
+    "reset": reset,
+    "demo": demo,
+    "install": install,
+}
+
+
 def main() -> int:
     """Run one command. Errors that a person can act on are printed as they are, without a traceback."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for name, action in (
-        ("up", up),
-        ("down", down),
-        ("status", show),
-        ("logs", logs),
-        ("reset", reset),
-        ("demo", demo),
-    ):
+    for name, action in COMMANDS.items():
         command = commands.add_parser(name, help=(action.__doc__ or "").splitlines()[0])
         command.set_defaults(action=action)
         if name == "up":
-            command.add_argument(
-                "--only", nargs="+", default=(), metavar="SERVICE", help="these services and their needs"
-            )
+            command.add_argument("--only", nargs="+", default=(), metavar="SERVICE", help="these and what they need")
+            command.add_argument("--no-story", action="store_true", help="do not tell the story on the first run")
+            command.add_argument("--owner", type=int, metavar="PID", help="stop by itself when this process is gone")
         if name == "logs":
             command.add_argument("names", nargs="*", metavar="SERVICE")
             command.add_argument("-f", "--follow", action="store_true")

@@ -36,8 +36,11 @@ def supervisor(layout: Layout) -> Known | None:
     return found if found.alive else None
 
 
-def ensure(layout: Layout) -> None:
-    """Have a living supervisor, after ending whatever a dead one left behind. Raises StepFailed."""
+def ensure(layout: Layout, *, owner: Known | None = None) -> None:
+    """Have a living supervisor, after ending whatever a dead one left behind. Raises StepFailed.
+
+    A new one stops by itself when its `owner` is gone.
+    """
     if supervisor(layout) is not None:
         return
     clear(layout)
@@ -46,7 +49,7 @@ def ensure(layout: Layout) -> None:
     log = layout.logs / "supervisor.log"
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "stack.supervisor"],
+            [sys.executable, "-m", "stack.supervisor", *([f"{owner.pid}", f"{owner.started}"] if owner else [])],
             cwd=layout.checkout,
             env={**os.environ, STATE_VARIABLE: str(layout.state)},
             stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from pathlib import Path
 from stack import opa
 from stack.files import digest, locked, read_json, write_json
 from stack.layout import Layout
-from stack.steps import Commands, StepFailed
+from stack.steps import UNCHANGED, Commands, StepFailed
 
 
 def python_environment(layout: Layout, commands: Commands) -> str | None:
@@ -26,7 +26,7 @@ def python_environment(layout: Layout, commands: Commands) -> str | None:
     with locked(layout.tools / "venv.lock"):
         before = read_json(stamp)
         if before == inputs and layout.python.exists():
-            return "unchanged"
+            return UNCHANGED
         log = layout.logs / "venv.log"
         if any(before.get(key) != inputs[key] for key in ("place", "python")) or not layout.python.exists():
             commands.run([sys.executable, "-m", "venv", "--clear", layout.venv], log=log)
@@ -53,7 +53,7 @@ def opa_binary(layout: Layout, commands: Commands) -> str | None:
     with locked(layout.tools / "opa.lock"):
         found = opa.find(layout.tools)
         if found is not None:
-            return "unchanged" if found.is_relative_to(layout.tools) else str(found)
+            return UNCHANGED if found.is_relative_to(layout.tools) else str(found)
         go = opa.go()
         target = opa.built(layout.tools).parent
         target.mkdir(parents=True, exist_ok=True)

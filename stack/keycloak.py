@@ -18,7 +18,7 @@ from stack.files import digest, locked
 from stack.java import java, maven, version
 from stack.layout import Layout
 from stack.service import Service
-from stack.steps import Commands, StepFailed
+from stack.steps import UNCHANGED, Commands, StepFailed
 
 VERSION = "26.7.4"
 ARTIFACT = f"org.keycloak:keycloak-quarkus-dist:{VERSION}:tar.gz"
@@ -63,7 +63,7 @@ def fetch(layout: Layout, commands: Commands) -> str | None:
     home = _pristine(layout)
     with locked(layout.tools / "keycloak.lock"):
         if home.exists():
-            return "unchanged"
+            return UNCHANGED
         downloads = layout.tools / "downloads"
         maven(
             ["dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={downloads}"],
@@ -89,7 +89,7 @@ def package(layout: Layout, commands: Commands) -> str | None:
     jar = _jar(layout)
     with locked(layout.tools / "extension.lock"):
         if jar.exists():
-            return "unchanged"
+            return UNCHANGED
         maven(
             ["-f", layout.checkout / EXTENSION / "pom.xml", "-DskipTests", "package"],
             layout,
@@ -108,7 +108,7 @@ def build(layout: Layout, commands: Commands) -> str | None:
     home = built_home(layout)
     with locked(layout.tools / "keycloak.lock"):
         if (home / ".complete").exists():
-            return "unchanged"
+            return UNCHANGED
         shutil.rmtree(home, ignore_errors=True)
         # `kc.sh build` writes below lib/quarkus and we below providers; everything else stays one file on disk.
         shutil.copytree(_pristine(layout), home, copy_function=_link)
@@ -116,7 +116,7 @@ def build(layout: Layout, commands: Commands) -> str | None:
         commands.run(
             [home / "bin" / "kc.sh", "build", *BUILD_OPTIONS],
             log=layout.logs / "keycloak-build.log",
-            environment={"JAVA": str(java()), "JAVA_OPTS_APPEND": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"},
+            environment={"JAVA": str(java()), "JAVA_OPTS_APPEND": "-XX:TieredStopAtLevel=1"},
         )
         (home / ".complete").touch()
         _forget_old_builds(layout, keep=home)

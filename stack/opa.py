@@ -1,4 +1,7 @@
-"""OPA: found on PATH, or built once with Go into the checkout's tools; and how the stack runs it."""
+"""OPA: found on PATH, or built once with Go into the checkout's tools; and how the stack runs it.
+
+python -m stack.opa      prints the path of the one that is used
+"""
 
 from __future__ import annotations
 
@@ -76,3 +79,7 @@ def services(layout: Layout, ports: Mapping[str, int]) -> tuple[Service, Service
         cwd=str(layout.state),
     )  # fmt: skip
     return bundles, decisions
+
+
+if __name__ == "__main__":
+    print(find(Layout.here().tools) or "opa")

@@ -84,10 +84,15 @@ class Commands:
                 os.killpg(child.pid, signal.SIGTERM)
 
 
-def run(steps: Mapping[str, Step], commands: Commands, *, started: float | None = None) -> None:
+UNCHANGED = "unchanged"
+"""The remark of a step that found its work done."""
+
+
+def run(steps: Mapping[str, Step], commands: Commands, *, started: float | None = None, terse: bool = False) -> None:
     """Run all steps in an order that respects their needs; print a line for each. Raises StepFailed.
 
     started: time.monotonic() from which the left column counts
+    terse:   say nothing of steps that had nothing to do
     """
     begin = time.monotonic() if started is None else started
     waiting = dict(steps)
@@ -114,6 +119,8 @@ def run(steps: Mapping[str, Step], commands: Commands, *, started: float | None 
                     if problem is None:
                         done.add(name)
                         remark = f"  {future.result()}" if future.result() else ""
+                        if terse and future.result() == UNCHANGED:
+                            continue
                         say(f"{now - begin:6.1f} s  {steps[name].title:<{width}} {now - since:6.1f} s{remark}")
                     elif failure is None:
                         failure = problem

@@ -65,8 +65,9 @@ class Child:
 class Supervisor:
     """Runs what `services.json` of one layout asks for until told to stop."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, owner: Known | None = None) -> None:
         self._layout = layout
+        self._owner = owner
         self._children: dict[str, Child] = {}
         self._desired: dict[str, Any] = {}
         self._seen: tuple[int, int] | None = None
@@ -80,7 +81,7 @@ class Supervisor:
     def loop(self, wake: int) -> None:
         """Run until told to stop; `wake` is a file descriptor that becomes readable on a signal."""
         self._report()
-        while not self._stopping:
+        while not self._stopping and (self._owner is None or self._owner.alive):
             self._follow()
             for child in self._children.values():
                 self._tend(child)
@@ -212,11 +213,15 @@ def rotate(log: Path) -> None:
 
 
 def main() -> int:
-    """Be the supervisor of the layout that the environment names. Exits 1 if it has one already."""
+    """Be the supervisor of the layout that the environment names. Exits 1 if it has one already.
+
+    The arguments, if any, are the pid and the start time of the process that the stack must not outlive.
+    """
     layout = Layout.here()
+    owner = Known(int(sys.argv[1]), int(sys.argv[2])) if len(sys.argv) == 3 else None
     read, write = os.pipe()
     os.set_blocking(write, False)
-    supervisor = Supervisor(layout)
+    supervisor = Supervisor(layout, owner)
     try:
         with locked(layout.run / "supervisor.lock", wait=False):
             signal.set_wakeup_fd(write)

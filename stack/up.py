@@ -10,17 +10,25 @@ from stack import control, install, keycloak, neighbours, opa, postgres, prerequ
 from stack.files import digest, locked, read_json, write_json
 from stack.keycloak import built_home
 from stack.layout import Layout
-from stack.ports import choose
+from stack.ports import DEFAULTS, choose
+from stack.process import Known
 from stack.service import Service
 from stack.settings import read, with_references
-from stack.steps import Commands, Step, StepFailed, run, say
+from stack.steps import UNCHANGED, Commands, Step, StepFailed, run, say
+
+INSTALL = ("venv", "keycloak", "extension", "neighbours", "opa", "build")
+"""Steps that only install and build; nothing runs after them."""
 
 
 class Up:
-    """The steps, for one layout."""
+    """The steps, for one layout.
 
-    def __init__(self, layout: Layout) -> None:
+    owner: a process that the stack must not outlive (the test run that started it), if there is one
+    """
+
+    def __init__(self, layout: Layout, *, owner: Known | None = None) -> None:
         self._layout = layout
+        self._owner = owner
         self._commands = Commands()
         self._ports: dict[str, int] = {}
         self._roster: control.Roster | None = None
@@ -47,23 +55,32 @@ class Up:
             "run-vault": Step("start vault-api", self._vault, ("migrate", "apply")),
         }
 
+    def install(self) -> None:
+        """Install and build everything, start nothing. Raises StepFailed."""
+        self._check()
+        steps = self.steps()
+        run({name: steps[name] for name in INSTALL}, self._commands, terse=True)
+
     def bring(self, only: Collection[str] = ()) -> None:
         """Bring up the services named in `only` and what they need; all if it is empty. Raises StepFailed."""
         started = time.monotonic()
         layout = self._layout
-        lines = prerequisites.missing(layout.tools)
-        if lines:
-            raise StepFailed("\n".join(lines))
-        layout.make()
+        self._check()
         with locked(layout.run / "up.lock", wait=False):
-            control.ensure(layout)
+            control.ensure(layout, owner=self._owner)
             # A stack that runs keeps its ports; one that starts takes those it had, if they are still free.
             told = read_json(layout.run / "services.json").get("ports")
-            self._ports = told or choose(read_json(layout.run / "ports.json"))
+            self._ports = told or choose(read_json(layout.run / "ports.json"), wanted=_usual_ports(layout))
             write_json(layout.run / "ports.json", self._ports)
             self._roster = control.Roster(layout, ports=self._ports)
             run(_needed(self.steps(), only), self._commands, started=started)
         say(f"{time.monotonic() - started:6.1f} s  done")
+
+    def _check(self) -> None:
+        lines = prerequisites.missing(self._layout.tools)
+        if lines:
+            raise StepFailed("\n".join(lines))
+        self._layout.make()
 
     def _started(self, service: Service, seconds: float) -> str | None:
         if self._roster is None:
@@ -121,7 +138,7 @@ class Up:
         wanted = {"inputs": digest([*inputs, layout.environment], built_home(layout).name)}
         stamp = layout.run / "applied.json"
         if read_json(stamp) == wanted and (layout.bundles / "bundle.tar.gz").exists():
-            return "unchanged"
+            return UNCHANGED
         self._commands.run(
             [layout.venv / "bin" / "admin-sync", "apply", "--config", checkout / "configs" / "iam"],
             log=layout.logs / "apply.log",
@@ -143,6 +160,11 @@ class Up:
 
     def _vault(self) -> str | None:
         return self._started(vault.service(self._layout, self._ports, read(self._layout)), 60.0)
+
+
+def _usual_ports(layout: Layout) -> dict[str, int]:
+    """The documented ports for the checkout's own stack; any other takes what is free and leaves them alone."""
+    return {name: port if layout.is_default else 0 for name, port in DEFAULTS.items()}
 
 
 def _last_line(layout: Layout) -> str | None:

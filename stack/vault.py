@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from stack.files import digest
 from stack.layout import Layout
 from stack.service import Service
-from stack.steps import Commands
+from stack.steps import UNCHANGED, Commands
 
 
 def root_key(layout: Layout, commands: Commands, environment: Mapping[str, str]) -> str | None:
     """Have the root key of the development KMS. It is never made twice: what it seals would be lost."""
     if layout.secret("kms.json").exists():
-        return "unchanged"
+        return UNCHANGED
     commands.run(
         [layout.python, "-m", "vault_api", "kms-init"],
         log=layout.logs / "kms-init.log",

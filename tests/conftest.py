@@ -1,26 +1,32 @@
-"""Fixtures that every test may use: a real PostgreSQL of this test run's own, the OPA binary, the whole stack."""
+"""Fixtures that every test may use: a real PostgreSQL of this run's own, the OPA binary, the whole embedded stack."""
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from stack import install, opa
+from admin_sync.keycloak.connection import Connection
+from stack import control, install, opa, settings
 from stack import postgres as embedded
 from stack.account import outside_home
-from stack.layout import Layout
+from stack.files import locked
+from stack.layout import CHECKOUT, STATE_VARIABLE, Layout
+from stack.people import connect, logins
 from stack.ports import unused
 from stack.process import end, known, spawn
 from stack.steps import Commands
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+TEST_STACK = Layout(CHECKOUT / os.environ.get("TRADEPULSE_TEST_STACK_DIR", ".stack-test"))
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Postgres:
 
     host: str
     port: int
-    passwords: dict[str, str]
+    passwords: Mapping[str, str]
     """Role -> password, the superuser `postgres` among them."""
 
     @property
@@ -41,6 +47,21 @@ class Postgres:
         """The address, password included, of `role`'s own database or of another."""
         database = database or embedded.ROLES[role]
         return f"postgresql://{role}:{self.passwords[role]}@{self.host}:{self.port}/{database}"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The whole embedded stack, fresh, with configs/iam applied to its three realms."""
+
+    layout: Layout
+    urls: Mapping[str, str]
+    """Service -> address: keycloak, opa, vault, neighbours, postgres, bundles."""
+    env: Mapping[str, str]
+    """Every setting of the product's programs, and the secrets that configs/iam refers to by variable."""
+    admin: Connection
+    """Keycloak's admin API as admin-sync."""
+    logins: Mapping[str, str]
+    """User name -> one-time password of the local people of tradepulse-dev."""
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +89,6 @@ def postgres() -> Iterator[Postgres]:
             cluster.provide(passwords[embedded.SUPERUSER], passwords)
             yield Postgres("127.0.0.1", cluster.port, passwords)
         finally:
-            server.send_signal(signal.SIGINT)
             if process is not None:
                 end([process], first=signal.SIGINT)
             server.wait()
@@ -79,9 +99,43 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def opa_binary() -> Path:
     """OPA as the stack would run it, built into `.tools` if this machine has none."""
-    layout = Layout(CHECKOUT / ".stack-test")
-    layout.make()
-    install.opa_binary(layout, Commands())
-    found = opa.find(layout.tools)
+    TEST_STACK.make()
+    install.opa_binary(TEST_STACK, Commands())
+    found = opa.find(TEST_STACK.tools)
     assert found is not None
     return found
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A stack of this test run's own: empty at the start, gone at the end, and gone as well if pytest is killed."""
+    layout = TEST_STACK
+    with locked(layout.tools / f"{layout.state.name}.lock"):
+        run_stack(layout, "reset")
+        try:
+            run_stack(layout, "up", "--no-story", f"--owner={os.getpid()}")
+            yield Stack(
+                layout,
+                control.state(layout)["urls"],
+                settings.with_references(layout),
+                connect(layout),
+                logins(layout),
+            )
+        finally:
+            run_stack(layout, "down")
+
+
+def run_stack(layout: Layout, *words: str) -> str:
+    """Run `python -m stack` for a layout and return what it prints. Fails the test with that text if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stack", *words],
+        cwd=CHECKOUT,
+        env={**os.environ, STATE_VARIABLE: str(layout.state)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"stack {' '.join(words)}:\n{done.stdout}"
+    return done.stdout

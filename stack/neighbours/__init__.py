@@ -22,7 +22,7 @@ from stack.files import digest, locked
 from stack.java import java, maven
 from stack.layout import Layout
 from stack.service import Service
-from stack.steps import Commands
+from stack.steps import UNCHANGED, Commands
 
 HERE = Path(__file__).resolve().parent
 ISSUERS = ("workforce", "mock", "ci", "paper")
@@ -33,7 +33,7 @@ def fetch(layout: Layout, commands: Commands) -> str | None:
     jars = _jars(layout)
     with locked(layout.tools / "neighbours.lock"):
         if (jars / ".complete").exists():
-            return "unchanged"
+            return UNCHANGED
         maven(
             ["-f", HERE / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"],
             layout,

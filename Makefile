@@ -1,0 +1,71 @@
+# One file that names what can be done here. `make help` prints the lines that carry two hashes.
+
+# Any Python from 3.11 on; everything else runs in the checkout's own .venv.
+PYTHON ?= python3
+VENV := .venv/bin
+STACK := $(PYTHON) -m stack
+PYTEST := $(VENV)/python -m pytest
+OPA := $$($(VENV)/python -m stack.opa)
+# uv reads the machine's own index settings; the lock files name packages and hashes, never a host.
+LOCK := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs reset demo install test test-unit test-integration test-java test-policy lint docs lock
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## install, start PostgreSQL, Keycloak, OPA and the vault, apply configs/iam, tell the story once
+	@$(STACK) up
+
+down: ## stop everything, the database last
+	@$(STACK) down
+
+status: ## one line per service: up or down, address, pid, age, health
+	@$(STACK) status
+
+logs: ## follow every log (SERVICE=keycloak for one)
+	@$(STACK) logs --follow $(SERVICE)
+
+reset: ## stop, and delete the stack's data and secrets (tools stay)
+	@$(STACK) reset
+
+demo: ## tell the story again on the running stack
+	@$(STACK) demo
+
+install: ## only install and build what `up` and `test` need
+	@$(STACK) install
+
+test: ## everything that must pass: lint, rules, Java, unit and integration tests
+	@$(MAKE) --no-print-directory install
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-policy
+	@$(MAKE) --no-print-directory test-java
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-integration
+
+test-unit: install ## tests that need no Keycloak (some start PostgreSQL or OPA of their own)
+	$(PYTEST) -m "not integration"
+
+test-integration: install ## tests on a whole stack of their own in .stack-test
+	$(PYTEST) -m integration
+
+test-java: ## unit tests of the Keycloak extension
+	mvn -q -B -ntp -f realm/extension verify
+
+test-policy: install ## the rules' own tests
+	$(OPA) check --strict policy
+	$(OPA) test --fail-on-empty policy
+
+lint: install ## ruff, mypy --strict, opa fmt, the import rule
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+	@test -z "$$($(OPA) fmt --list policy)" || { $(OPA) fmt --diff policy; exit 1; }
+	$(PYTEST) -q tests/test_architecture.py
+
+docs: install ## check that documents point to what exists
+	$(PYTEST) -q tests/test_docs.py
+
+lock: install ## pin requirements/*.in again, with hashes
+	$(LOCK) --output-file requirements/product.txt requirements/product.in
+	$(LOCK) --constraint requirements/product.txt --output-file requirements/dev.txt requirements/dev.in
