@@ -1,0 +1,31 @@
+"""The vault: keeps partners' broker tokens, and gives one out only against a decision and an audit line.
+
+    bearer ─ verify ─▶ Caller ─ OPA ─▶ Admitted ─▶ key ─▶ seal │ open ─▶ row and audit line ─▶ reply
+             identity/          gate.py            keyring.py  sealing/   store/, one transaction
+                                                   ├ kms/      root key
+                                                   ├ salts.py  Keycloak
+                                                   └ store/    pinned fingerprint
+
+Follow one release: `connections/endpoints.py` parses, `gate.py` says who and whether, the service in
+`connections/service.py` has the order of things, `store/migrations/0001_functions.sql` reads the row
+and appends the line in one round trip, `sealing/envelope.py` opens the value, `trail/shipper.py`
+brings the line into `api_events.jsonl`.
+
+    __main__.py      serve, migrate, kms-init
+    app.py           routes and middleware; `vault.py` puts everything together from `settings.py`
+    gate.py          who calls, and may they; `permissions.py` is the table of which call needs what
+    connections/     store, release, describe, list
+    trail/           the audit trail: its lines, a partner's view of it, the file
+    health/          live, ready, auth, metrics
+    sealing/         pure: from the KMS's answer to a sealed token, and back
+    keyring.py       partners' keys, for a bounded time; `kms/` and `salts.py` are two of the three holders
+    store/           PostgreSQL: pool, typed calls, migrations, and what row security rests on (`posture.py`)
+    names.py, tokens.py, problems.py, paging.py, openapi.py, metrics.py   what they say
+
+Three rules hold everywhere. Nothing is done that is not recorded in the same transaction. Tenancy is
+PostgreSQL's row security and not a WHERE clause somebody has to remember. A token is of type
+`BrokerToken`, which shows itself nowhere, until it is sealed or put into the body of a release.
+
+Still to come, and where: refreshing (`ConnectionService.release`), linking by OAuth (`connections/`),
+rotation and leases (rooms of their own beside it), further KMS providers (`kms/`).
+"""

@@ -1,0 +1,106 @@
+"""`python -m vault_api [serve | migrate | kms-init]`.
+
+exit 0   done, or stopped by a signal
+exit 1   a server did not do its part; a re-run is safe
+exit 3   a setting or a file is wrong; the message says which and what to do
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from identity import logs
+from identity.secret import SecretUnreadable, read_secret
+from vault_api.app import create_app
+from vault_api.kms.file import create_root_key_file
+from vault_api.kms.seam import KmsRefused
+from vault_api.settings import KmsInitSettings, MigrationSettings, VaultSettings
+from vault_api.store.migrate import migrate
+from vault_api.vault import StartRefused, open_vault
+
+_log = structlog.get_logger("vault_api")
+
+
+def _serve() -> int:
+    settings = VaultSettings()
+    host, port = settings.address
+    # Opened once before the server: what is wrong is said in one line and not as a traceback of uvicorn's.
+    asyncio.run(_rehearse(settings))
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        # The address of the peer is what the audit says; a proxy in front is named by its own setting, later.
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=20,
+        limit_concurrency=1000,
+        h11_max_incomplete_event_size=32_768,
+    )
+    return 0
+
+
+async def _rehearse(settings: VaultSettings) -> None:
+    async with open_vault(settings):
+        pass
+
+
+def _migrate() -> int:
+    settings = MigrationSettings()
+    password = read_secret(settings.owner_password_file, name="VAULT_OWNER_DATABASE_PASSWORD_FILE")
+    revision = asyncio.run(migrate(settings.owner_url, password.text()))
+    print(f"schema `vault` is at revision {revision}")  # noqa: T201 - the result of the command
+    return 0
+
+
+def _kms_init() -> int:
+    settings = KmsInitSettings()
+    create_root_key_file(settings.kms_file)
+    print(f"{settings.kms_file}: root key version 1 created; back it up, nothing else opens what it seals")  # noqa: T201
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[], int]] = {"serve": _serve, "migrate": _migrate, "kms-init": _kms_init}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="vault-api",
+        description="The TradePulse vault. Settings are environment variables; see vault_api/settings.py.",
+    )
+    parser.add_argument("command", nargs="?", default="serve", choices=tuple(COMMANDS))
+    command = parser.parse_args(arguments).command
+    logs.configure("vault-api", level=os.environ.get("VAULT_LOG_LEVEL", "INFO"))
+    try:
+        return COMMANDS[command]()
+    except ValidationError as error:
+        _fail("; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors()))
+    except (StartRefused, KmsRefused, SecretUnreadable, ValueError) as error:
+        _fail(str(error))
+    except (SQLAlchemyError, OSError) as error:
+        # The driver's own message may quote the address and the statement.
+        _fail(f"the database did not do its part ({type(error).__name__}); see that it runs and lets this role in")
+        return 1
+    return 3
+
+
+def _fail(line: str) -> None:
+    print(f"vault-api: {line}", file=sys.stderr)  # noqa: T201 - one clear line for whoever started it
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""Connections: a partner's accounts at brokers, and the token set the vault keeps for each.
+
+schemas.py     what requests and answers look like
+conditions.py  If-Match, If-None-Match and Idempotency-Key
+service.py     store, release, describe, list: the order in which key, row and audit line come
+endpoints.py   the same over HTTP
+"""

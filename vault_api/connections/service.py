@@ -1,0 +1,254 @@
+"""Store, release, describe and list: the order in which key, row and audit line come.
+
+Each method takes an `Admitted` caller, makes one call of `Repository` that does the work and appends
+the audit line in one transaction, and only then answers. What cannot be done is recorded as well,
+before the problem is raised.
+
+Refreshing an expired token belongs into `release`, between what the row says and `reconnect_needed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from identity.audit.errors import AuditUnavailable
+from identity.problem import Problem, not_found
+from vault_api import problems
+from vault_api.connections.schemas import Credential, CredentialStored, TokenSet
+from vault_api.gate import Admitted, Gate
+from vault_api.keyring import KeyContextMismatch, Keyring, KeyUnavailable
+from vault_api.metrics import Metrics
+from vault_api.sealing.envelope import Place, SealError, key_version_of, open_sealed, seal
+from vault_api.sealing.keys import PartnerKey
+from vault_api.store.database import DatabaseUnavailable
+from vault_api.store.repository import Connection, Held, Repository, Stored, ToStore
+from vault_api.tokens import AccessToken, BrokerToken, RefreshToken
+from vault_api.trail.record import Trail
+
+_log = structlog.get_logger("vault_api.connections")
+
+_UNRECORDED = "the request could not be recorded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreResult:
+    """What a store came to: `created` for a new connection, `replayed` for the repetition of an earlier store."""
+
+    stored: CredentialStored
+    created: bool
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """An access token on its way to the one who may have it. The refresh token is not even read."""
+
+    connection: str
+    broker: str
+    version: int
+    token: AccessToken = field(repr=False)
+    expires_at: datetime | None
+    scopes: Sequence[str]
+
+
+class ConnectionService:
+    """What can be done with a partner's connections."""
+
+    def __init__(self, repository: Repository, keyring: Keyring, trail: Trail, gate: Gate, metrics: Metrics) -> None:
+        self._repository = repository
+        self._keyring = keyring
+        self._trail = trail
+        self._gate = gate
+        self._metrics = metrics
+
+    async def store(
+        self, admitted: Admitted, connection: str, tokens: TokenSet, *, expected: int, idempotency: bytes | None
+    ) -> StoreResult:
+        """Seals a token set and stores it as version `expected + 1`.
+
+        Raises Problem (404, 409, 412, 422, 503) and AuditUnavailable, after which a repetition with
+        the same Idempotency-Key tells whether it was stored.
+        """
+        partner, version = admitted.partner, expected + 1
+        key = await self._current_key(admitted)
+        row = ToStore(
+            connection=connection,
+            expected=expected,
+            broker=tokens.broker,
+            key_version=key.version,
+            access=_sealed(key, partner, connection, version, tokens.access_token),
+            refresh=None
+            if tokens.refresh_token is None
+            else _sealed(key, partner, connection, version, tokens.refresh_token),
+            access_expires_at=tokens.expires_at,
+            refresh_expires_at=tokens.refresh_expires_at,
+            scopes=tokens.scopes,
+            idempotency=idempotency,
+            subject=admitted.principal.subject,
+        )
+        try:
+            stored = await self._repository.store(partner, row, self._trail.line(admitted.event("success")))
+        except DatabaseUnavailable:
+            raise AuditUnavailable(_UNRECORDED) from None
+        if stored.outcome == "replayed":
+            await self._require_same(admitted, connection, tokens, stored)
+        elif stored.outcome not in ("created", "replaced"):
+            self._metrics.refusals.labels(admitted.call.event, stored.outcome).inc()
+            raise _STORE_PROBLEMS[stored.outcome]()
+        else:
+            self._metrics.stores.inc()
+        return StoreResult(
+            stored=CredentialStored.model_validate(
+                {
+                    "connection": connection,
+                    "broker": stored.broker,
+                    "version": stored.version,
+                    "key_version": stored.key_version,
+                    "expires_at": stored.access_expires_at,
+                    "refresh_expires_at": stored.refresh_expires_at,
+                    "scopes": tuple(stored.scopes),
+                    "stored_at": stored.stored_at,
+                }
+            ),
+            created=stored.outcome == "created" or (stored.outcome == "replayed" and stored.version == 1),
+            replayed=stored.outcome == "replayed",
+        )
+
+    async def release(self, admitted: Admitted, connection: str) -> Release:
+        """The access token. Raises Problem (404, 409, 500, 503), AuditUnavailable."""
+        partner = admitted.partner
+        line = self._trail.line(admitted.event("success"))
+        try:
+            keys = (await self._keyring.keys(partner)).keys
+            held = await self._repository.release(partner, connection, list(keys), line)
+            if held.outcome == "key_needed" and held.key_version is not None:
+                # Sealed under a key that is not in memory, an older one or one made a moment ago.
+                key = await self._keyring.key(partner, held.key_version)
+                held = await self._repository.release(partner, connection, [key.version], line)
+                keys = {key.version: key}
+        except DatabaseUnavailable:
+            raise AuditUnavailable(_UNRECORDED) from None
+        except (KeyUnavailable, KeyContextMismatch) as error:
+            raise await self._keyless(admitted, error) from None
+        if held.outcome != "success" or held.sealed is None or held.version is None or held.broker is None:
+            self._metrics.refusals.labels(admitted.call.event, held.outcome).inc()
+            raise _unreleased(held)
+        key_for_row = keys.get(held.key_version or 0)
+        place = Place(partner, connection, AccessToken.kind, held.version)
+        token = await self._opened(admitted, key_for_row, place, held.sealed)
+        self._metrics.releases.inc()
+        return Release(
+            connection=connection,
+            broker=held.broker,
+            version=held.version,
+            token=AccessToken(token),
+            expires_at=held.expires_at,
+            scopes=held.scopes,
+        )
+
+    async def describe(self, admitted: Admitted, connection: str) -> Credential:
+        """Everything about a connection but its tokens. Raises Problem 404, AuditUnavailable."""
+        line = self._trail.line(admitted.event("success"))
+        try:
+            found = await self._repository.connection(admitted.partner, connection, line)
+        except DatabaseUnavailable:
+            raise AuditUnavailable(_UNRECORDED) from None
+        if found is None:
+            self._metrics.refusals.labels(admitted.call.event, "not_found").inc()
+            raise not_found()
+        return _described(found)
+
+    async def list(self, admitted: Admitted, *, after: str | None, limit: int) -> Sequence[Credential]:
+        """At most `limit` connections from behind `after`. Raises AuditUnavailable."""
+        line = self._trail.line(admitted.event("success"))
+        try:
+            found = await self._repository.connections(admitted.partner, after=after, limit=limit, line=line)
+        except DatabaseUnavailable:
+            raise AuditUnavailable(_UNRECORDED) from None
+        return [_described(connection) for connection in found]
+
+    async def _current_key(self, admitted: Admitted) -> PartnerKey:
+        try:
+            return (await self._keyring.keys(admitted.partner)).current()
+        except (KeyUnavailable, KeyContextMismatch) as error:
+            raise await self._keyless(admitted, error) from None
+
+    async def _keyless(self, admitted: Admitted, error: KeyUnavailable | KeyContextMismatch) -> Problem:
+        if isinstance(error, KeyUnavailable):
+            _log.warning("key.unavailable", partner=admitted.partner, holder=error.holder)
+            return await self._gate.refused(admitted, problems.key_unavailable(error), outcome="failure")
+        self._metrics.key_mismatches.inc()
+        _log.critical("key.context_mismatch", partner=admitted.partner, key_version=error.version, reason=error.reason)
+        return await self._gate.refused(admitted, problems.key_context_mismatch(error), outcome="failure")
+
+    async def _opened(self, admitted: Admitted, key: PartnerKey | None, place: Place, sealed: bytes) -> bytes:
+        """The plaintext. A value that does not open is an incident: an alarm, a line, one opaque problem."""
+        try:
+            if key is None or key_version_of(sealed) != key.version:
+                raise SealError
+            return open_sealed(key, place, sealed)
+        except SealError:
+            self._metrics.integrity_failures.inc()
+            _log.critical("integrity.failed", partner=place.partner, connection=place.connection, version=place.version)
+            raise await self._gate.refused(admitted, problems.integrity_error(), outcome="failure") from None
+
+    async def _require_same(self, admitted: Admitted, connection: str, tokens: TokenSet, stored: Stored) -> None:
+        """Raises Problem 422 unless the repeated store holds exactly what was stored under that key."""
+        if stored.version is None or stored.key_version is None or stored.access is None:
+            raise AuditUnavailable(_UNRECORDED)
+        try:
+            key = await self._keyring.key(admitted.partner, stored.key_version)
+        except (KeyUnavailable, KeyContextMismatch) as error:
+            raise await self._keyless(admitted, error) from None
+        place = Place(admitted.partner, connection, AccessToken.kind, stored.version)
+        access: AccessToken = AccessToken(await self._opened(admitted, key, place, stored.access))
+        refresh: RefreshToken | None = None
+        if stored.refresh is not None:
+            place = Place(admitted.partner, connection, RefreshToken.kind, stored.version)
+            refresh = RefreshToken(await self._opened(admitted, key, place, stored.refresh))
+        before = (stored.broker, stored.access_expires_at, stored.refresh_expires_at, tuple(stored.scopes))
+        now = (tokens.broker, tokens.expires_at, tokens.refresh_expires_at, tokens.scopes)
+        if before != now or access != tokens.access_token or refresh != tokens.refresh_token:
+            raise await self._gate.refused(admitted, problems.idempotency_key_reused())
+
+
+_STORE_PROBLEMS = {
+    "not_found": not_found,
+    "precondition_failed": problems.precondition_failed,
+    "broker_differs": problems.broker_differs,
+}
+
+
+def _sealed(key: PartnerKey, partner: str, connection: str, version: int, token: BrokerToken) -> bytes:
+    return seal(key, Place(partner, connection, token.kind, version), token.reveal())
+
+
+def _unreleased(held: Held) -> Problem:
+    if held.outcome == "expired":
+        return problems.reconnect_needed(held.expires_at, held.version)
+    return not_found()
+
+
+def _described(found: Connection) -> Credential:
+    now = datetime.now(UTC)
+    return Credential(
+        connection=found.connection,
+        broker=found.broker,
+        version=found.version,
+        key_version=found.key_version,
+        created_at=found.created_at,
+        created_by=found.created_by,
+        stored_at=found.stored_at,
+        stored_by=found.stored_by,
+        age_seconds=max(0, int((now - found.stored_at).total_seconds())),
+        expires_at=found.access_expires_at,
+        expired=found.access_expires_at is not None and found.access_expires_at <= now,
+        has_refresh_token=found.has_refresh_token,
+        refresh_expires_at=found.refresh_expires_at,
+        scopes=tuple(found.scopes),
+        last_released_at=found.last_released_at,
+    )

@@ -1,0 +1,190 @@
+"""The gate: nobody reaches a partner's things but through here.
+
+    request ─ bearer ─ verify ─▶ Caller ─ OPA ─▶ Admitted ─▶ the work, which takes an Admitted and nothing less
+
+Every refusal is recorded before it is answered, and an answer gives nothing away: a partner that the
+caller does not belong to, one that does not exist, and a connection that is not there are one 404.
+They also do the same work (one decision, one recorded line), so the clock tells nothing either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from starlette.requests import Request
+
+from identity.audit.event import AuditEvent, event_by
+from identity.bearer import bearer_token
+from identity.decision import Decision, PolicyUnavailable
+from identity.jwks import KeysUnavailable
+from identity.opa import OpaClient
+from identity.principal import Principal
+from identity.problem import Problem, forbidden, not_found, step_up_required
+from identity.reject import RejectReason, TokenRejected
+from identity.trace import trace_id
+from identity.verify import TokenVerifier
+from vault_api import names
+from vault_api.metrics import Metrics
+from vault_api.permissions import Call
+from vault_api.trail.record import Trail
+
+_log = structlog.get_logger("vault_api.gate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A verified caller and what they ask for; nothing is decided yet.
+
+    `partner` and `connection` are as the address says and may name nothing that exists.
+    """
+
+    call: Call
+    principal: Principal
+    partner: str
+    connection: str | None
+    path: str
+    ip: str | None
+
+    def event(self, outcome: str, **members: object) -> AuditEvent:
+        """An audit event about this request.
+
+        It is about the partner only if the caller belongs to it: otherwise anybody could write into
+        anybody's trail.
+        """
+        account = self.partner if self.principal.membership(self.partner) is not None else None
+        filled = {"partner": account, "action": self.call.permission, "resource": self.path, "ip": self.ip, **members}
+        return event_by(self.principal, self.call.event, outcome, **filled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted(Caller):
+    """A caller whom the policy allows this call on this partner. Built by `Gate.admit` only."""
+
+    decision: Decision
+
+    def event(self, outcome: str, **members: object) -> AuditEvent:
+        """An audit event about this request, on the partner's account."""
+        filled = {"partner": self.partner, "decision_id": self.decision.decision_id, **members}
+        # Not super(): slots=True makes a new class, which zero-argument super() does not know.
+        return Caller.event(self, outcome, **filled)
+
+
+class Gate:
+    """Verifies who calls, asks the policy, and records every no."""
+
+    def __init__(
+        self, verifier: TokenVerifier, policy: OpaClient, trail: Trail, metrics: Metrics, *, environment: str
+    ) -> None:
+        self._verifier = verifier
+        self._policy = policy
+        self._trail = trail
+        self._metrics = metrics
+        self._environment = environment
+
+    async def caller(self, request: Request, call: Call, partner: str, connection: str | None = None) -> Caller:
+        """Who sends this request.
+
+        Raises TokenRejected (401), KeysUnavailable (503), AuditUnavailable (503).
+        """
+        path, ip = str(request.scope["path"]), request.client.host if request.client else None
+        token = None
+        try:
+            token = bearer_token(request)
+            principal = await self._verifier.verify(token)
+        except TokenRejected as error:
+            self._metrics.tokens.labels(error.reason.value).inc()
+            # A request without any token is how every well-behaved client begins; it is only counted.
+            if error.reason != RejectReason.MISSING:
+                await self._rejected(call, path, ip, reason=error.reason.value, token=token)
+            raise
+        except KeysUnavailable:
+            self._metrics.tokens.labels("keys_unavailable").inc()
+            await self._rejected(call, path, ip, reason="keys_unavailable", token=token, outcome="failure")
+            raise
+        self._metrics.tokens.labels("accepted").inc()
+        return Caller(call=call, principal=principal, partner=partner, connection=connection, path=path, ip=ip)
+
+    async def admit(self, caller: Caller, resource: Mapping[str, str] | None = None) -> Admitted:
+        """The caller, if the policy allows the call; `resource` is what else the policy should know.
+
+        Raises Problem (401 step-up, 403, 404), PolicyUnavailable (503), AuditUnavailable (503).
+        """
+        about = dict(resource or {})
+        if caller.connection is not None:
+            about["connection"] = caller.connection
+        try:
+            decision = await self._policy.decide(
+                caller.principal,
+                caller.call.permission,
+                environment=self._environment,
+                partner=caller.partner,
+                resource=about,
+            )
+        except PolicyUnavailable:
+            await self._trail.record(caller.event("failure", reason="policy_unavailable"))
+            raise
+        nameable = names.is_partner(caller.partner) and (
+            caller.connection is None or names.is_connection(caller.connection)
+        )
+        if decision.allow and nameable:
+            return Admitted(
+                call=caller.call,
+                principal=caller.principal,
+                partner=caller.partner,
+                connection=caller.connection,
+                path=caller.path,
+                ip=caller.ip,
+                decision=decision,
+            )
+        problem = self._refusal(caller, decision)
+        reason = ",".join(decision.reasons) if not decision.allow else "not_found"
+        _log.info("refused", event_name=caller.call.event, reason=reason, decision_id=decision.decision_id)
+        await self._trail.record(caller.event("denied", reason=reason or "denied", decision_id=decision.decision_id))
+        raise problem
+
+    async def refused(self, caller: Caller, problem: Problem, *, outcome: str = "denied") -> Problem:
+        """Records why a request that passed the gate is refused after all; the caller raises what is returned.
+
+        Raises AuditUnavailable.
+        """
+        reason = problem.reason or problem.slug.replace("-", "_")
+        connection = caller.connection if isinstance(caller, Admitted) else None
+        await self._trail.record(caller.event(outcome, reason=reason), connection=connection)
+        return problem
+
+    @asynccontextmanager
+    async def recording(self, caller: Caller) -> AsyncIterator[None]:
+        """Records a Problem that is raised inside, such as a malformed body, before it goes on its way."""
+        try:
+            yield
+        except Problem as problem:
+            raise await self.refused(caller, problem) from None
+
+    async def _rejected(
+        self, call: Call, path: str, ip: str | None, *, reason: str, token: str | None, outcome: str = "denied"
+    ) -> None:
+        await self._trail.record(
+            AuditEvent(
+                event=call.event,
+                outcome=outcome,
+                reason=reason,
+                actor=None if token is None else f"token:{self._verifier.name(token)}",
+                action=call.permission,
+                resource=path,
+                ip=ip,
+                trace_id=trace_id(),
+            )
+        )
+
+    def _refusal(self, caller: Caller, decision: Decision) -> Problem:
+        if decision.allow:
+            return not_found()
+        if decision.step_up is not None:
+            return step_up_required(decision)
+        if caller.principal.membership(caller.partner) is None:
+            # 403 would say that the partner exists.
+            return not_found()
+        return forbidden(decision)

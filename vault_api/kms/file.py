@@ -1,0 +1,97 @@
+"""Root keys in a file: the provider for development, and for nothing that matters more.
+
+    {"versions": {"1": "<base64 of 32 bytes>"}, "current": 1}
+
+The file must belong to the user that runs the process and be closed to everybody else. It is read
+once, at start. Created by `python -m vault_api kms-init`, which never overwrites one: the old keys are
+the only way to what was sealed under them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from identity.secret import SecretUnreadable, read_secret
+from identity.strict_json import StrictJsonError
+from identity.strict_json import loads as strict_loads
+from vault_api.kms.seam import KmsHealth, KmsRefused
+
+ROOT_KEY_BYTES = 32
+MAX_FILE_BYTES = 65_536
+
+
+class FileKms:
+    """HMAC-SHA-256 under 32-byte root keys held in this process's memory."""
+
+    def __init__(self, versions: Mapping[int, bytes], current: int) -> None:
+        """Raises KmsRefused for a short key, a version below one, or a current version that is not there."""
+        for version, key in versions.items():
+            if version < 1:
+                raise KmsRefused(f"root key version {version}: versions count from one")
+            if len(key) != ROOT_KEY_BYTES:
+                raise KmsRefused(f"root key version {version} has {len(key)} bytes; {ROOT_KEY_BYTES} are needed")
+        if current not in versions:
+            raise KmsRefused(f"the current root key version {current} is not among the versions of the file")
+        self._versions = dict(versions)
+        self._current = current
+
+    @classmethod
+    def from_file(cls, path: Path) -> FileKms:
+        """Reads the file. Raises KmsRefused, naming the path and the next step, when it cannot be trusted."""
+        try:
+            content = read_secret(path, name="VAULT_KMS_FILE").reveal()
+        except SecretUnreadable as error:
+            raise KmsRefused(f"{error}; `python -m vault_api kms-init` creates the root key file") from None
+        try:
+            document = strict_loads(content, max_bytes=MAX_FILE_BYTES, max_depth=4)
+            versions = {int(name): base64.b64decode(key, validate=True) for name, key in document["versions"].items()}
+            current = document["current"]
+        except (StrictJsonError, binascii.Error, ValueError, TypeError, KeyError, AttributeError):
+            # Without the cause: its text could hold a piece of a key.
+            raise KmsRefused(f'{path}: not {{"versions": {{"1": base64}}, "current": 1}}') from None
+        if type(current) is not int:
+            raise KmsRefused(f"{path}: `current` is a whole number")
+        return cls(versions, current)
+
+    @property
+    def current_version(self) -> int:
+        return self._current
+
+    async def mac(self, key_version: int, message: bytes) -> bytes:
+        key = self._versions.get(key_version)
+        if key is None:
+            raise KmsRefused(f"there is no root key version {key_version}; restore the file that had it")
+        return hmac.digest(key, message, hashlib.sha256)
+
+    async def health(self) -> KmsHealth:
+        return KmsHealth(ok=True, provider="file", current_version=self._current)
+
+    def __repr__(self) -> str:
+        return f"<root keys {sorted(self._versions)}>"
+
+
+def create_root_key_file(path: Path) -> None:
+    """Creates the file with one random root key, mode 0600, on disk when this returns.
+
+    Raises KmsRefused when something is already there, or when it cannot be written.
+    """
+    document = {"versions": {"1": base64.b64encode(secrets.token_bytes(ROOT_KEY_BYTES)).decode()}, "current": 1}
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise KmsRefused(f"{path} is there already and is left alone: what it sealed opens with nothing else") from None
+    except OSError as error:
+        raise KmsRefused(f"{path}: {error.strerror}; choose a directory that this user may write to") from None
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        json.dump(document, file)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())

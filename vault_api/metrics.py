@@ -1,0 +1,54 @@
+"""What the vault counts. Labels come from fixed sets: nothing a caller or a partner chose becomes one."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self.requests = Counter(
+            "vault_requests", "Requests answered.", ("endpoint", "method", "status"), registry=registry
+        )
+        self.seconds = Histogram(
+            "vault_request_seconds", "Time to answer.", ("endpoint",), buckets=_SECONDS, registry=registry
+        )
+        self.refusals = Counter(
+            "vault_refusals", "Requests refused or failed, by audit reason.", ("event", "reason"), registry=registry
+        )
+        self.tokens = Counter(
+            "vault_bearer_tokens", "Bearer tokens looked at, by result.", ("result",), registry=registry
+        )
+        self.releases = Counter("vault_releases", "Access tokens released.", registry=registry)
+        self.stores = Counter("vault_stores", "Token sets stored.", registry=registry)
+        self.integrity_failures = Counter(
+            "vault_integrity_failures", "Sealed values that did not open. Any is an incident.", registry=registry
+        )
+        self.key_mismatches = Counter(
+            "vault_key_context_mismatches", "Uses of a key whose salt is missing or another.", registry=registry
+        )
+        self.shipped = Counter("vault_audit_shipped", "Audit lines appended to the file.", registry=registry)
+        self.ship_failures = Counter("vault_audit_ship_failures", "Failed rounds of the shipper.", registry=registry)
+        self.ship_lag = Gauge(
+            "vault_audit_ship_lag_seconds", "Age of the oldest line that is in no file yet.", registry=registry
+        )
+        self.keys = Gauge("vault_partners_with_keys", "Partners whose keys are in memory.", registry=registry)
+
+    def bearer_tokens(self) -> dict[str, int]:
+        """How many bearer tokens came to which result since the process started."""
+        return {
+            sample.labels["result"]: int(sample.value)
+            for family in self.tokens.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+        }
+
+    def render(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self._registry)

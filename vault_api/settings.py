@@ -1,0 +1,73 @@
+"""The vault's settings: environment variables, and secrets only as paths of files (see `identity.settings`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from identity.settings import IdentitySettings
+
+
+class VaultSettings(IdentitySettings):
+    """What the service needs. Nothing that matters for safety has a default: no KMS, no database, no key."""
+
+    bind: str = Field(default="127.0.0.1:8200", validation_alias="VAULT_BIND")
+    database_url: str = Field(validation_alias="VAULT_DATABASE_URL")
+    database_password_file: Path = Field(validation_alias="VAULT_DATABASE_PASSWORD_FILE")
+    database_pool: int = Field(default=10, ge=1, le=200, validation_alias="VAULT_DATABASE_POOL")
+    statement_seconds: float = Field(default=3.0, gt=0, le=60, validation_alias="VAULT_STATEMENT_SECONDS")
+    """After this long PostgreSQL gives a statement up, and the request is answered with 503."""
+    kms: str = Field(default="", validation_alias="VAULT_KMS")
+    kms_file: Path | None = Field(default=None, validation_alias="VAULT_KMS_FILE")
+    key_seconds: float = Field(default=300.0, gt=0, le=3600, validation_alias="VAULT_KEY_SECONDS")
+    """How long a derived key stays in memory, and thus how long a removed salt or a lost KMS goes unnoticed."""
+    keycloak_admin_url: str = Field(validation_alias="VAULT_KEYCLOAK_ADMIN_URL")
+    service_token_url: str | None = Field(default=None, validation_alias="VAULT_TOKEN_URL")
+    """Where the vault gets its own token; the realm's token endpoint unless set."""
+    client_id: str = Field(default="vault-api", validation_alias="VAULT_CLIENT_ID")
+    client_key_file: Path = Field(validation_alias="VAULT_CLIENT_KEY_FILE")
+
+    @field_validator("database_url")
+    @classmethod
+    def _no_password_in_url(cls, value: str) -> str:
+        return _database_url(value)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on. Raises ValueError when VAULT_BIND is not `host:port`."""
+        host, separator, port = self.bind.rpartition(":")
+        if not separator or not port.isdigit() or not host:
+            raise ValueError("VAULT_BIND is host:port, for instance 127.0.0.1:8200")
+        return host.strip("[]"), int(port)
+
+
+class MigrationSettings(BaseSettings):
+    """What `migrate` needs: the schema's owner, whom the service itself never is."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True, frozen=True)
+
+    owner_url: str = Field(validation_alias="VAULT_OWNER_DATABASE_URL")
+    owner_password_file: Path = Field(validation_alias="VAULT_OWNER_DATABASE_PASSWORD_FILE")
+
+    @field_validator("owner_url")
+    @classmethod
+    def _no_password_in_url(cls, value: str) -> str:
+        return _database_url(value)
+
+
+class KmsInitSettings(BaseSettings):
+    """What `kms-init` needs: where the root key file is to be."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True, frozen=True)
+
+    kms_file: Path = Field(validation_alias="VAULT_KMS_FILE")
+
+
+def _database_url(value: str) -> str:
+    if not value.startswith("postgresql://"):
+        raise ValueError("must begin with postgresql://")
+    if ":" in value.removeprefix("postgresql://").partition("@")[0] and "@" in value:
+        raise ValueError("must hold no password; put it into a file and name that file instead")
+    return value

@@ -1,0 +1,145 @@
+"""The vault put together: every part, made from the settings, in the order in which one needs the other.
+
+This is the only place that knows all of them. Starting fails with one clear line (`StartRefused`)
+rather than coming up half: without a KMS that can MAC, on a database whose row security can be
+walked around, or with a secret file that others can read, there is no vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+import httpx
+from starlette.requests import Request
+
+from identity.jwks import JwksCache
+from identity.opa import OpaClient
+from identity.outbound import client
+from identity.secret import SecretUnreadable, read_secret
+from identity.service_token import ServiceToken
+from identity.verify import TokenVerifier
+from vault_api.connections.service import ConnectionService
+from vault_api.gate import Gate
+from vault_api.keyring import Keyring
+from vault_api.kms import Kms, KmsRefused, open_kms
+from vault_api.metrics import Metrics
+from vault_api.salts import KeycloakSalts
+from vault_api.settings import VaultSettings
+from vault_api.store import posture
+from vault_api.store.database import Database, DatabaseUnavailable
+from vault_api.store.migrate import needed_revision
+from vault_api.store.repository import Repository
+from vault_api.trail.record import Trail
+from vault_api.trail.shipper import Pending, Shipper
+
+
+class StartRefused(Exception):
+    """The vault does not start. The text is one clear line with the next step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vault:
+    """Everything that serves requests."""
+
+    settings: VaultSettings
+    metrics: Metrics
+    kms: Kms
+    database: Database
+    repository: Repository
+    keyring: Keyring
+    jwks: JwksCache
+    policy: OpaClient
+    trail: Trail
+    gate: Gate
+    connections: ConnectionService
+    shipper: Shipper
+    http: httpx.AsyncClient
+
+
+def vault_of(request: Request) -> Vault:
+    """The vault that serves this request."""
+    vault: Vault = request.app.state.vault
+    return vault
+
+
+@asynccontextmanager
+async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
+    """A running vault, shipper included; on the way out it ships what is committed and closes.
+
+    Raises StartRefused.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            vault = await _build(settings, stack)
+        except (KmsRefused, SecretUnreadable, DatabaseUnavailable, posture.DatabaseRefused, ValueError) as error:
+            raise StartRefused(str(error)) from None
+        vault.shipper.start()
+        stack.push_async_callback(vault.shipper.stop)
+        yield vault
+
+
+async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
+    kms = await open_kms(settings)
+    metrics = Metrics()
+    password = read_secret(settings.database_password_file, name="VAULT_DATABASE_PASSWORD_FILE")
+    database = await Database.connect(
+        settings.database_url,
+        password.text(),
+        size=settings.database_pool,
+        statement_seconds=settings.statement_seconds,
+    )
+    stack.push_async_callback(database.close)
+    await posture.require(database, needed_revision())
+
+    http = await stack.enter_async_context(client())
+    key = read_secret(settings.client_key_file, name="VAULT_CLIENT_KEY_FILE")
+    token = ServiceToken(
+        http, settings.service_token_url or settings.token_url, settings.client_id, key, audience=settings.issuer
+    )
+    jwks = JwksCache(http, settings.jwks_url)
+    verifier = TokenVerifier(settings.token_policy(), jwks, name_key=settings.audit_mac_key())
+    policy = OpaClient(http, settings.opa_url)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(
+            settings.database_url,
+            password=password.text(),
+            timeout=5.0,
+            server_settings={"application_name": "vault-api shipper", "statement_timeout": "10000", "timezone": "UTC"},
+        )
+
+    pending = Pending()
+    repository = Repository(database, appended=pending.add)
+    trail = Trail(repository, metrics, node=settings.node)
+    shipper = Shipper(
+        connect,
+        pending,
+        settings.audit_dir / "api_events.jsonl",
+        metrics,
+        node=settings.node,
+        checkpoints_dir=settings.checkpoints_dir,
+        checkpoint_key=settings.audit_checkpoint_key(),
+        mended=trail.record,
+    )
+    gate = Gate(verifier, policy, trail, metrics, environment=settings.environment)
+    keyring = Keyring(
+        kms, KeycloakSalts(http, settings.keycloak_admin_url, token), repository, max_age=settings.key_seconds
+    )
+    return Vault(
+        settings=settings,
+        metrics=metrics,
+        kms=kms,
+        database=database,
+        repository=repository,
+        keyring=keyring,
+        jwks=jwks,
+        policy=policy,
+        trail=trail,
+        gate=gate,
+        connections=ConnectionService(repository, keyring, trail, gate, metrics),
+        shipper=shipper,
+        http=http,
+    )
