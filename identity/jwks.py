@@ -101,6 +101,12 @@ class JwksCache:
             await self._renew()
         return self._within(self._fetched_at, self._max_age)
 
+    async def close(self) -> None:
+        """End a fetch that is still running in the background."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.wait([self._flight])
+
     def _live(self) -> Mapping[str, SigningKey]:
         if not self._within(self._fetched_at, self._max_age):
             raise KeysUnavailable(self._retry_after())

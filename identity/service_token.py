@@ -102,6 +102,12 @@ class ServiceToken:
         """Forget the token, because a server refused it; the next `get` asks for a new one."""
         self._token = None
 
+    async def close(self) -> None:
+        """End a renewal that is still running in the background."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.wait([self._flight])
+
     def _resting(self, now: float) -> bool:
         return self._failed_at is not None and 0 <= now - self._failed_at < self._cooldown
 

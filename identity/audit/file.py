@@ -84,6 +84,8 @@ class AuditFile:
                 if newline:
                     self.read_to += len(whole) + 1
                     yield from whole.split(b"\n")
+            elif not rest:
+                raise OSError("the audit file became shorter while it was read")
             elif settled:
                 torn(self._mend(rest))
                 return
