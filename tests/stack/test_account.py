@@ -1,0 +1,55 @@
+"""PostgreSQL's account gets to its files, or its files go where it gets to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stack.account import Account, AccountUnusable, outside_home, reachable_copy, reachable_home
+
+STRANGER = Account("stranger", 65534, 65534)
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """A directory that only its owner can pass."""
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+def test_an_ordinary_user_keeps_everything_in_the_checkout(closed: Path) -> None:
+    assert reachable_home(None, closed / "postgres") == closed / "postgres"
+
+
+def test_a_closed_directory_is_replaced_by_a_private_one_that_is_always_the_same(closed: Path) -> None:
+    home = reachable_home(STRANGER, closed / "postgres")
+    try:
+        assert home == outside_home(closed / "postgres") == reachable_home(STRANGER, closed / "postgres")
+        assert not home.is_relative_to(closed)
+        assert home.stat().st_mode & 0o777 == 0o711
+        assert outside_home(closed / "other") != home
+    finally:
+        home.rmdir()
+
+
+def test_a_link_that_waits_under_our_name_is_refused(closed: Path) -> None:
+    trap = outside_home(closed / "postgres")
+    trap.symlink_to(closed)
+    try:
+        with pytest.raises(AccountUnusable, match="somebody else"):
+            reachable_home(STRANGER, closed / "postgres")
+    finally:
+        trap.unlink()
+
+
+def test_programs_behind_a_closed_door_are_copied_once(closed: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    tree = closed / "pginstall"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "bin" / "postgres").write_text("program")
+    home = tmp_path_factory.mktemp("home")
+    copy = reachable_copy(STRANGER, tree, home)
+    assert copy.parent == home
+    assert (copy / "bin" / "postgres").read_text() == "program"
+    assert reachable_copy(STRANGER, tree, home) == copy
+    assert list(home.iterdir()) == [copy]
