@@ -42,10 +42,12 @@ def service(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, 
         name="vault",
         command=(str(layout.python), "-m", "vault_api"),
         url=url,
-        health=f"{url}/v1/health/ready",
+        health=f"{url}/health/ready",
         cwd=str(layout.checkout),
         # The serving process gets neither the owner's access to its database nor admin-sync's to Keycloak.
         environment={key: value for key, value in environment.items() if not key.startswith(owner)},
         death=15,
+        # Requests in flight get twenty seconds to end.
+        stop_seconds=25.0,
         revision=digest(sources),
     )
