@@ -1,0 +1,183 @@
+"""The plot: from YAML to a broker token that is sealed, released to the right person, and accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from admin_sync.keycloak.connection import Connection
+from stack.demo.cast import invite
+from stack.demo.narrator import Narrator, expect
+from stack.layout import Layout
+from stack.login import BrowserLogin, HttpLogin, Login, Tokens, open_login
+
+OURS, THEIRS = "acme-capital", "birch-research"
+CONNECTION = f"/v1/partners/{OURS}/connections/paper-main"
+
+
+class Story:
+    """One telling. `settings` are the stack's own (`.stack/env`)."""
+
+    def __init__(self, layout: Layout, settings: Mapping[str, str], admin: Connection, narrator: Narrator) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._admin = admin
+        self._tell = narrator
+        self._realm = settings["TRADEPULSE_ISSUER"].rsplit("/", 1)[-1]
+        self._vault = httpx.Client(base_url=f"http://{settings['VAULT_BIND']}", timeout=15)
+        self._broker_token = f"paper-access-{secrets.token_urlsafe(24)}"
+        self._broker_refresh = f"paper-refresh-{secrets.token_urlsafe(24)}"
+
+    def tell(self) -> None:
+        """All steps in order. Raises StoryBroken at the first that does not end as it must."""
+        self._synced()
+        with open_login(self._settings["TRADEPULSE_ISSUER"]) as login:
+            again = self._enrolled(login)
+            token = self._stepped_up(login, again)
+        self._stored(token)
+        self._released(token)
+        self._refused()
+        self._sealed()
+        self._accounted()
+
+    def _synced(self) -> None:
+        with self._tell.step("Keycloak and OPA are as configs/iam says"):
+            result = self._admin_sync("plan", "--detailed-exitcode")
+            for line in result.stdout.splitlines():
+                if line.startswith("Plan:"):
+                    self._tell.say(line)
+            expect(result.returncode == 0, "an empty plan", f"exit {result.returncode}: {result.stdout[-500:]}")
+            self._tell.good("a second plan is empty in every environment")
+
+    def _enrolled(self, login: BrowserLogin | HttpLogin) -> Login:
+        with self._tell.step("A trader of Acme Capital logs in for the first time"):
+            first = invite(self._admin, self._realm, email="trader@acme.example", partner=OURS, role="partner-trader")
+            tokens = login.first_login(first)
+            factor = "a security key in Chromium" if isinstance(login, BrowserLogin) else "an authenticator app"
+            self._tell.say(f"chose a password, then registered {factor}")
+            level = tokens.claims()["assurance_level"]
+            expect(level == "aal1", "aal1 right after enrolment", level)
+            reply = self._vault.post(f"{CONNECTION}/credential/release", headers=_bearer(tokens))
+            expect(reply.status_code == 401, "a step-up demand", reply.status_code)
+            self._tell.say(f"the vault answers 401, {reply.headers['WWW-Authenticate']}")
+            self._tell.good("registering a factor proves nothing yet: aal1 opens nothing")
+        return Login(first.username, first.new_password, acr="aal2")
+
+    def _stepped_up(self, login: BrowserLogin | HttpLogin, again: Login) -> Tokens:
+        with self._tell.step("The trader steps up and holds a token that every service understands"):
+            tokens = login.login(again)
+            claims = tokens.claims()
+            for name in ("aud", "email", "groups", "assurance_level", "amr", "organization"):
+                self._tell.say(f"{name:16} {json.dumps(claims.get(name))}")
+            expect(claims["assurance_level"] == "aal2", "aal2", claims["assurance_level"])
+            expect(claims["aud"] == self._settings["TRADEPULSE_OAUTH2_AUDIENCE"], "one audience", claims["aud"])
+            self._tell.good("the factor was used, and the token names our audience alone")
+        return tokens
+
+    def _stored(self, tokens: Tokens) -> None:
+        with self._tell.step("The trader stores a broker token"):
+            current = self._vault.get(f"{CONNECTION}/credential", headers=_bearer(tokens))
+            condition = {"If-Match": current.headers["ETag"]} if current.status_code == 200 else {"If-None-Match": "*"}
+            reply = self._vault.put(
+                f"{CONNECTION}/credential",
+                headers={**_bearer(tokens), **condition, "Idempotency-Key": secrets.token_hex(16)},
+                json={
+                    "broker": "paper",
+                    "access_token": self._broker_token,
+                    "refresh_token": self._broker_refresh,
+                    "expires_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds"),
+                    "scopes": ["trade"],
+                },
+            )
+            expect(reply.status_code in (200, 201), "stored", f"{reply.status_code} {reply.text[:300]}")
+            self._tell.say(f"{reply.status_code} {reply.text[:200]}")
+            self._tell.good("sealed under Acme Capital's own key")
+
+    def _released(self, tokens: Tokens) -> None:
+        with self._tell.step("The trader receives it back"):
+            reply = self._vault.post(f"{CONNECTION}/credential/release", headers=_bearer(tokens))
+            expect(reply.status_code == 200, "the token", f"{reply.status_code} {reply.text[:300]}")
+            expect(reply.json()["access_token"] == self._broker_token, "the token that was stored", "another one")
+            expect(self._broker_refresh not in reply.text, "no refresh token in the reply", "one")
+            self._tell.good("the access token is the one that was stored; the refresh token stays inside")
+
+    def _refused(self) -> None:
+        with self._tell.step("An analyst of Birch Research asks for it too"):
+            first = invite(
+                self._admin, self._realm, email="analyst@birch.example", partner=THEIRS, role="partner-analyst"
+            )
+            with open_login(self._settings["TRADEPULSE_ISSUER"]) as login:
+                login.first_login(first)
+                tokens = login.login(Login(first.username, first.new_password, acr="aal2"))
+            theirs = self._vault.post(f"{CONNECTION}/credential/release", headers=_bearer(tokens))
+            nobodys = self._vault.post(
+                "/v1/partners/no-such-partner/connections/x/credential/release", headers=_bearer(tokens)
+            )
+            expect(theirs.status_code == 404, "404", theirs.status_code)
+            expect(_without_trace(theirs) == _without_trace(nobodys), "the answer of a missing object", theirs.text)
+            self._tell.good("404, word for word the answer for a partner that does not exist")
+
+    def _sealed(self) -> None:
+        with self._tell.step("The database holds ciphertext, and shows it to one partner only"):
+            password = Path(self._settings["VAULT_DATABASE_PASSWORD_FILE"]).read_text().strip()
+            values, foreign = asyncio.run(_look(self._settings, password))
+            expect(len(values) == 2, "two sealed values of Acme Capital", len(values))
+            for name, sealed in values.items():
+                expect(self._broker_token.encode() not in sealed, "ciphertext", "the token itself")
+                expect(self._broker_refresh.encode() not in sealed, "ciphertext", "the token itself")
+                self._tell.say(f"{name:14} {len(sealed)} bytes: {sealed[:5].hex()} {sealed[5:29].hex()} …")
+            expect(foreign == 0, "no row under Birch Research's setting", foreign)
+            self._tell.good("as the vault's own database role, with another partner's setting: 0 rows")
+
+    def _accounted(self) -> None:
+        with self._tell.step("Every effect left a line, and no line can be changed unseen"):
+            folder = Path(self._settings["TRADEPULSE_AUDIT_DIR"])
+            for name in ("iam_events.jsonl", "api_events.jsonl"):
+                file = folder / name
+                result = self._admin_sync("audit", "verify", str(file))
+                expect(result.returncode == 0, f"{name} verifies", result.stdout[-500:] + result.stderr[-500:])
+                text = file.read_text()
+                expect(self._broker_token not in text and self._broker_refresh not in text, "no token in it", "one")
+                self._tell.say(result.stdout.strip().splitlines()[-1])
+            self._tell.good("both chains verify and hold no token")
+
+    def _admin_sync(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self._layout.python), "-m", "admin_sync", *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=self._layout.checkout, env={**os.environ}, check=False
+        )
+
+
+def _bearer(tokens: Tokens) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens.access_token}"}
+
+
+def _without_trace(reply: httpx.Response) -> dict[str, object]:
+    """A problem body without the one member that differs from request to request."""
+    return {name: value for name, value in reply.json().items() if name != "trace_id"}
+
+
+async def _look(settings: Mapping[str, str], password: str) -> tuple[dict[str, bytes], int]:
+    """What the vault's own role sees of our sealed values, and how many of ours with the other partner's setting."""
+    connection = await asyncpg.connect(settings["VAULT_DATABASE_URL"], password=password)
+    query = (
+        "SELECT access_sealed, refresh_sealed FROM vault.credential WHERE partner = $1 AND connection = 'paper-main'"
+    )
+    try:
+        seen: list[list[asyncpg.Record]] = []
+        for partner in (OURS, THEIRS):
+            async with connection.transaction(readonly=True):
+                await connection.execute("SELECT set_config('vault.partner', $1, true)", partner)
+                seen.append(await connection.fetch(query, OURS))
+        return {name: bytes(value) for row in seen[0] for name, value in row.items()}, len(seen[1])
+    finally:
+        await connection.close()
