@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from identity.secret import Secret
 
@@ -19,7 +19,7 @@ class BrokerToken(Secret):
     kind: ClassVar[str]
 
     @classmethod
-    def parse(cls, value: object) -> BrokerToken:
+    def parse(cls, value: object) -> Self:
         """A token from a request: visible ASCII (RFC 6749 appendix A.12), 1 to 16,384 characters.
 
         Raises ValueError, whose text does not repeat the value.

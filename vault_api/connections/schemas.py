@@ -35,6 +35,10 @@ def _moment(value: object) -> datetime:
     return moment.astimezone(UTC)
 
 
+def _refresh_token(value: object) -> RefreshToken | None:
+    return None if value is None else RefreshToken.parse(value)
+
+
 Moment = Annotated[datetime, BeforeValidator(_moment), Field(description="RFC 3339 with an offset")]
 
 
@@ -45,9 +49,11 @@ class TokenSet(BaseModel):
 
     broker: str = Field(strict=True, pattern=BROKER_PATTERN)
     access_token: Annotated[AccessToken, PlainValidator(AccessToken.parse), WithJsonSchema(_TOKEN_SCHEMA)]
-    refresh_token: Annotated[RefreshToken | None, PlainValidator(RefreshToken.parse), WithJsonSchema(_TOKEN_SCHEMA)] = (
-        None
-    )
+    refresh_token: Annotated[
+        RefreshToken | None,
+        PlainValidator(_refresh_token),
+        WithJsonSchema({**_TOKEN_SCHEMA, "type": ["string", "null"]}),
+    ] = None
     expires_at: Moment | None = None
     refresh_expires_at: Moment | None = None
     scopes: tuple[Annotated[str, Field(strict=True, pattern=r"^[!#-\[\]-~]{1,200}$")], ...] = Field(

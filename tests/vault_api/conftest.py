@@ -1,0 +1,124 @@
+"""The vault among real servers: see vault_world.py."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from vault_world import PARTNERS, POLICY, Realm, VaultProcess, World, pem, private_file, unused_port
+
+from admin_sync.bundle.build import build_bundle
+from admin_sync.bundle.keys import ALGORITHM, KEY_ID, SCOPE, create_key
+
+
+@pytest.fixture(scope="session")
+def vault_opa(opa_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """OPA with the real rules in a signed bundle about the test's partners."""
+    home = tmp_path_factory.mktemp("vault-opa")
+    create_key(home / "key.pem", home / "key.pub.pem")
+    bundle = build_bundle(POLICY, policy_dir=Path(__file__).parents[2] / "policy", key=home / "key.pem", opa=opa_binary)
+    (home / "bundle.tar.gz").write_bytes(bundle.content)
+    address = f"127.0.0.1:{unused_port()}"
+    with (home / "opa.log").open("wb") as output:
+        process = subprocess.Popen(
+            [
+                opa_binary, "run", "--server", "--addr", address, "--disable-telemetry", "--log-level", "error",
+                "--set", "decision_logs.console=true", "--bundle", home / "bundle.tar.gz",
+                "--verification-key", home / "key.pub.pem", "--verification-key-id", KEY_ID,
+                "--signing-alg", ALGORITHM, "--scope", SCOPE,
+            ],
+            stdout=output, stderr=output,
+        )  # fmt: skip
+    url = f"http://{address}"
+    until = time.monotonic() + 20
+    while True:
+        assert process.poll() is None, (home / "opa.log").read_text()
+        try:
+            if httpx.get(f"{url}/health?bundles", trust_env=False).status_code == 200:
+                break
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < until, (home / "opa.log").read_text()
+        time.sleep(0.05)
+    yield url
+    process.terminate()
+    process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def world(postgres: Any, vault_opa: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A migrated database, an OPA and a realm."""
+    home = tmp_path_factory.mktemp("vault")
+    realm = Realm()
+    private_file(home / "checkpoint.pem", pem(Ed25519PrivateKey.generate()))
+    private_file(home / "names.hex", "ab" * 32)
+    private_file(home / "client.pem", realm.client_pem)
+    for role in ("vault_app", "vault_owner"):
+        private_file(home / role, postgres.passwords[role])
+    made = World(realm, vault_opa, postgres, home)
+    for command in ("kms-init", "migrate"):
+        done = made.run(command)
+        assert done.returncode == 0, done.stderr
+    yield made
+    realm.close()
+
+
+@pytest.fixture(scope="session")
+def vault(world: World) -> Iterator[VaultProcess]:
+    """A vault that many tests share; each takes a partner of its own."""
+    running = world.start()
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="session")
+def start_vault(world: World) -> Iterator[Callable[..., VaultProcess]]:
+    """Start a vault with settings of its own; all end with the test run."""
+    started: list[VaultProcess] = []
+
+    def start(**more: str) -> VaultProcess:
+        started.append(world.start(**more))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.end()
+
+
+_unused_partners = itertools.cycle(PARTNERS)
+
+
+@pytest.fixture
+def partner() -> str:
+    """A partner that no other test uses."""
+    return next(_unused_partners)
+
+
+@pytest.fixture
+def other_partner() -> str:
+    """Another one."""
+    return next(_unused_partners)
+
+
+@pytest.fixture
+async def superuser(postgres: Any) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the database `vault` that nothing is refused to."""
+    connection = await asyncpg.connect(postgres.superuser_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def as_app(postgres: Any) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the role of the service."""
+    connection = await asyncpg.connect(postgres.dsn("vault_app"))
+    yield connection
+    await connection.close()

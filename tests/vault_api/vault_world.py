@@ -1,0 +1,285 @@
+"""What surrounds the vault in its tests: real PostgreSQL, real OPA with the real rules, and a small realm.
+
+The realm is a loopback HTTP server that speaks the three things of Keycloak that the vault uses: the
+key set, the token endpoint (it checks the signed assertion) and the organizations of the admin API.
+Tests with Keycloak itself are in the integration suite.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from admin_sync.bundle.source import (
+    Assurance,
+    Client,
+    Environment,
+    Grant,
+    Partner,
+    PartnerRole,
+    Permission,
+    PolicySource,
+    Role,
+    Sensitive,
+)
+from identity.service_token import public_jwks
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PARTNERS = tuple(f"partner-{number:02d}" for number in range(60))
+READER = "connection:read"
+
+POLICY = PolicySource(
+    permissions={
+        "connection:read": Permission(partner_scoped=True),
+        "connection:link": Permission(partner_scoped=True),
+        "credential:release": Permission(partner_scoped=True),
+    },
+    roles={"super_admin": Role(permissions=frozenset({READER}))},
+    partner_roles={
+        "partner-trader": PartnerRole(permissions=frozenset({READER, "connection:link", "credential:release"})),
+        "partner-analyst": PartnerRole(permissions=frozenset({READER})),
+    },
+    partners={
+        name: Partner(
+            persona="live-trading",
+            brokers=frozenset({"paper", "alpaca"}),
+            roles=frozenset({"partner-trader", "partner-analyst"}),
+        )
+        for name in PARTNERS
+    },
+    environments={"dev": Environment()},
+    assurance=Assurance(interactive="aal2", sensitive=Sensitive(level="aal2", max_age=300)),
+    grants=(Grant(email="root@example.test", environment="dev", role="super_admin"),),
+    clients={"vault-api": Client(environments=frozenset({"dev"}))},
+)
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def private_file(path: Path, content: bytes | str) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.chmod(0o600)
+    return path
+
+
+class Realm:
+    """An issuer of tokens, and the keeper of the partners' salts."""
+
+    def __init__(self) -> None:
+        self.key = RSAKey.import_key(pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
+        self.client_pem = pem(ec.generate_private_key(ec.SECP256R1()))
+        self.salts: dict[str, dict[str, list[str]]] = {}
+        self.ids: dict[str, str] = {}
+        self.service_token = secrets.token_urlsafe(24)
+        self.away = False
+        self.reads = 0
+        realm = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None: ...
+
+            def do_GET(self) -> None:
+                if realm.away:
+                    self.answer(503, {})
+                    return
+                address = urllib.parse.urlsplit(self.path)
+                query = dict(urllib.parse.parse_qsl(address.query))
+                if address.path.endswith("/protocol/openid-connect/certs"):
+                    public = {**realm.key.as_dict(private=False), "kid": "test", "use": "sig", "alg": "RS256"}
+                    self.answer(200, {"keys": [public]})
+                elif self.headers["Authorization"] != f"Bearer {realm.service_token}":
+                    self.answer(401, {})
+                elif address.path == "/admin/realms/tradepulse-dev/organizations":
+                    first, most = int(query["first"]), int(query["max"])
+                    known = sorted(realm.ids.items())[first : first + most]
+                    self.answer(200, [{"id": number, "alias": alias, "name": alias} for alias, number in known])
+                else:
+                    realm.reads += 1
+                    number = address.path.rpartition("/")[2]
+                    alias = next((alias for alias, known in realm.ids.items() if known == number), None)
+                    if alias is None:
+                        self.answer(404, {})
+                    else:
+                        self.answer(200, {"id": number, "alias": alias, "attributes": realm.salts[alias]})
+
+            def do_POST(self) -> None:
+                form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+                keys = KeySet.import_key_set(public_jwks(realm.client_pem))
+                claims = jwt.decode(form["client_assertion"], keys, algorithms=["ES256"]).claims
+                if realm.away or claims["aud"] != realm.issuer or claims["sub"] != "vault-api":
+                    self.answer(503, {"error": "unavailable"})
+                else:
+                    self.answer(200, {"access_token": realm.service_token, "expires_in": 300, "token_type": "Bearer"})
+
+            def answer(self, status: int, document: Any) -> None:
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.issuer = f"{self.url}/realms/tradepulse-dev"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        for name in PARTNERS:
+            self.ids[name] = secrets.token_hex(16)
+            self.salts[name] = {}
+            self.new_salt(name, 1)
+
+    def new_salt(self, partner: str, version: int) -> None:
+        self.salts[partner][f"vault.salt.{version}"] = [base64.b64encode(secrets.token_bytes(32)).decode()]
+        self.salts[partner]["vault.salt.current"] = [str(version)]
+
+    def token(self, partner: str | None, *, role: str = "partner-trader", **claims: Any) -> str:
+        """A person's token; `partner` is whom they belong to."""
+        now = int(time.time())
+        organization = {} if partner is None else {partner: {"id": self.ids[partner], "groups": [f"/{role}"]}}
+        document = {
+            "iss": self.issuer, "aud": "tradepulse-internal", "sub": f"sub-{partner}", "email": f"{partner}@example.test",
+            "groups": [], "assurance_level": "aal2", "acr": "aal2", "amr": ["pwd", "otp"], "auth_time": now - 5,
+            "azp": "tradepulse-cli", "sid": "session-1", "typ": "Bearer", "iat": now, "exp": now + 3600,
+            "jti": secrets.token_hex(8), "organization": organization, **claims,
+        }  # fmt: skip
+        return jwt.encode({"alg": "RS256", "kid": "test", "typ": "JWT"}, document, self.key, algorithms=["RS256"])
+
+    def bearer(self, partner: str | None, **more: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(partner, **more)}"}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@dataclass
+class VaultProcess:
+    """`python -m vault_api` as a child, with its log and audit directory."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    audit: Path
+    http: httpx.Client = field(repr=False)
+
+    def wait(self) -> None:
+        until = time.monotonic() + 30
+        while True:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if self.http.get("/health/live").status_code == 200:
+                    return
+            except httpx.TransportError:
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.05)
+
+    def logged(self) -> str:
+        return self.log.read_text()
+
+    def end(self, *, how: int = signal.SIGTERM) -> None:
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.process.wait(timeout=30)
+
+
+@dataclass
+class World:
+    """Everything a vault needs, and how to start one in it."""
+
+    realm: Realm
+    opa_url: str
+    postgres: Any
+    home: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The settings of a vault; its secrets are in files that are made here."""
+        home = self.home
+        return {
+            "PATH": os.environ["PATH"],
+            "TRADEPULSE_ENVIRONMENT": "dev",
+            "TRADEPULSE_ISSUER": self.realm.issuer,
+            "TRADEPULSE_OAUTH2_AUDIENCE": "tradepulse-internal",
+            "TRADEPULSE_CLIENTS": "tradepulse-cli,vault-api",
+            "TRADEPULSE_OPA_URL": self.opa_url,
+            "TRADEPULSE_AUDIT_DIR": str(home / "audit"),
+            "TRADEPULSE_NODE": "test-node",
+            "TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE": str(home / "checkpoint.pem"),
+            "TRADEPULSE_AUDIT_MAC_KEY_FILE": str(home / "names.hex"),
+            "VAULT_DATABASE_URL": f"postgresql://vault_app@{self.postgres.host}:{self.postgres.port}/vault",
+            "VAULT_DATABASE_PASSWORD_FILE": str(home / "vault_app"),
+            "VAULT_OWNER_DATABASE_URL": f"postgresql://vault_owner@{self.postgres.host}:{self.postgres.port}/vault",
+            "VAULT_OWNER_DATABASE_PASSWORD_FILE": str(home / "vault_owner"),
+            "VAULT_KMS": "file",
+            "VAULT_KMS_FILE": str(home / "root-key.json"),
+            "VAULT_KEYCLOAK_ADMIN_URL": f"{self.realm.url}/admin/realms/tradepulse-dev",
+            "VAULT_CLIENT_KEY_FILE": str(home / "client.pem"),
+            **more,
+        }
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """One command of the program, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "vault_api", *arguments],
+            cwd=CHECKOUT, env=self.environment(**more), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def start(self, **more: str) -> VaultProcess:
+        """A vault of its own, which answers when this returns."""
+        port = unused_port()
+        environment = self.environment(VAULT_BIND=f"127.0.0.1:{port}", **more)
+        log = self.home / f"vault-{port}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "vault_api"], cwd=CHECKOUT, env=environment, stdout=output, stderr=output
+            )
+        url = f"http://127.0.0.1:{port}"
+        vault = VaultProcess(
+            url, process, log, Path(environment["TRADEPULSE_AUDIT_DIR"]), httpx.Client(base_url=url, trust_env=False)
+        )
+        vault.wait()
+        return vault
+
+
+def credential_url(partner: str, connection: str) -> str:
+    return f"/v1/partners/{partner}/connections/{connection}/credential"
+
+
+FIRST = {"If-None-Match": "*"}
+TOKENS: dict[str, Any] = {
+    "broker": "paper",
+    "access_token": "an-access-token",
+    "refresh_token": "a-refresh-token",
+    "expires_at": "2099-01-01T00:00:00+00:00",
+    "scopes": ["trade"],
+}
