@@ -40,12 +40,6 @@ test_level_and_age_are_both_told if {
 	answer.step_up == {"acr": "aal2", "max_age": 300}
 }
 
-test_the_level_for_sensitive_work_binds_every_role if {
-	content := example.but("/assurance/sensitive/level", "aal3")
-	answer := example.decide_in(example.asks("deployment:rollout", {"groups": ["builder"]}), content)
-	answer.step_up == {"acr": "aal3", "max_age": 300}
-}
-
 test_a_permission_that_does_not_say_it_is_harmless_is_sensitive if {
 	content := json.remove(example.world, ["permissions/analytics:read/sensitive"])
 	answer := example.decide_in(example.asks("analytics:read", {"auth_time": 0}), content)

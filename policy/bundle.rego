@@ -7,8 +7,14 @@ package tradepulse.authz.bundle
 
 import data.tradepulse.iam
 
-# Unix seconds; every comparison of instants is one of numbers.
-now := floor(time.now_ns() / 1000000000)
+# Unix seconds with a fraction; every comparison of instants is one of numbers.
+now := time.now_ns() / 1000000000
+
+# Where an answer relies on nothing that ends by itself, or is a denial, it is good for a moment only.
+soon := floor(now) + 2
+
+# The end of what does not end: the last second of the year 9999, as the renderer writes it.
+never := 253402300799
 
 present if iam.meta
 
@@ -20,17 +26,29 @@ default serial := 0
 
 serial := iam.meta.serial
 
-restrictions contains "frozen" if not iam.meta.frozen == false
-
-restrictions contains "bundle_expired" if not _valid
+open if {
+	iam.meta.frozen == false
+	_valid
+}
 
 _valid if iam.meta.valid_until > now
 
-# The restrictions that bind a platform role.
-faults(role) := set() if {
+# When an answer may change because the bundle runs out.
+end := iam.meta.valid_until if {
+	_valid
+} else := soon
+
+admits(_) if open
+
+admits(role) if {
 	input.subject.kind == "person"
 	role in iam.meta.emergency_roles
+}
+
+faults(role) := set() if {
+	admits(role)
 } else := restrictions
 
-# The instant at which an answer may change because the bundle runs out.
-ends := {iam.meta.valid_until | _valid}
+restrictions contains "frozen" if not iam.meta.frozen == false
+
+restrictions contains "bundle_expired" if not _valid

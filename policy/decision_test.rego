@@ -31,7 +31,7 @@ test_no_roles_at_all_give_nothing if {
 }
 
 test_all_faults_of_all_candidates_are_told if {
-	content := example.but("/grants/prod/ada@example.test/builder/0/not_after", example.now)
+	content := example.but("/grants/prod/ada@example.test/builder", example.now)
 	answer := example.decide_in(example.asks("deployment:rollout", {"groups": ["sre", "builder"]}), content)
 	answer.reasons == {"grant_expired", "assurance_too_low"}
 }
@@ -55,7 +55,7 @@ test_the_permission_counts_only_through_a_role_whose_assurance_is_met if {
 }
 
 test_no_step_up_is_offered_for_a_role_that_would_not_count_anyway if {
-	content := example.but("/grants/prod/ada@example.test/sre/0/not_after", example.now)
+	content := example.but("/grants/prod/ada@example.test/sre", example.now)
 	answer := example.decide_in(example.asks("deployment:rollout", {"groups": ["sre"]}), content)
 	answer.reasons == {"grant_expired", "assurance_too_low"}
 	answer.step_up == null
@@ -73,7 +73,7 @@ test_a_step_up_without_age_where_the_permission_is_harmless if {
 }
 
 test_an_allow_ends_with_the_first_thing_it_relies_on if {
-	ending := example.but("/grants/prod/ada@example.test/builder/0/not_after", example.now + 90)
+	ending := example.but("/grants/prod/ada@example.test/builder", example.now + 90)
 	fresh := example.asks("deployment:rollout", {"groups": ["builder"], "auth_time": example.now})
 	example.decide_in(fresh, ending).valid_until == example.now + 90
 	stale := example.asks("deployment:rollout", {"groups": ["builder"], "auth_time": example.now - 250})

@@ -10,6 +10,8 @@ now := 1795446000
 
 day := 86400
 
+never := 253402300799
+
 world := {
 	"meta": {
 		"revision": "abc-1", "serial": 1, "built_at": now - 60, "valid_until": now + (7 * day),
@@ -25,25 +27,22 @@ world := {
 		"connection:approve": {"sensitive": true, "partner_scoped": true},
 	},
 	"routes": {
-		"analytics:read": {"viewer": [plain], "super_admin": [plain, {"level": "aal3", "windows": []}]},
-		"execution:launch": {"trader": [{"level": "aal1", "windows": ["trader"]}]},
-		"execution:pause": {"trader": [{"level": "aal1", "windows": ["trader"]}], "night": [{"level": "aal1", "windows": ["night"]}]},
-		"deployment:rollout": {"sre": [{"level": "aal3", "windows": []}], "builder": [plain]},
-		"iam:modify": {"admin": [{"level": "aal3", "windows": []}]},
-		"connection:read": {"super_admin": [{"level": "aal3", "windows": []}]},
+		"analytics:read": {"viewer": [plain], "super_admin": [plain, {"level": 3, "windows": ["night"]}]},
+		"execution:launch": {"trader": [{"level": 2, "windows": ["trader"]}]},
+		"execution:pause": {"trader": [{"level": 2, "windows": ["trader"]}], "night": [{"level": 2, "windows": ["night"]}]},
+		"deployment:rollout": {"sre": [{"level": 3, "windows": []}], "builder": [plain]},
+		"iam:modify": {"admin": [{"level": 3, "windows": []}]},
+		"connection:read": {"super_admin": [{"level": 3, "windows": []}]},
 	},
-	"partner_roles": {
-		"partner-admin": {"permissions": ["connection:read", "connection:approve"]},
-		"partner-analyst": {"permissions": ["connection:read"]},
+	"partner_routes": {
+		"connection:read": {"partner-admin": 2, "partner-analyst": 2},
+		"connection:approve": {"partner-admin": 2},
 	},
 	"partners": {
 		"acme": {"persona": "live", "brokers": ["paper"], "roles": ["partner-admin", "partner-analyst"]},
 		"birch": {"persona": "analytics-only", "brokers": [], "roles": ["partner-analyst"]},
 	},
-	"assurance": {
-		"interactive": "aal2", "sensitive": {"level": "aal2", "max_age": 300},
-		"roles": {"sre": "aal3", "admin": "aal3"},
-	},
+	"assurance": {"sensitive": {"max_age": 300}},
 	"windows": {
 		"trader": {
 			"environments": ["prod"], "weekdays": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"],
@@ -59,7 +58,7 @@ world := {
 		"prod": {"deny_roles_from": ["dev"]},
 	},
 	"grants": {
-		"prod": {"ada@example.test": {role: [{"not_after": 0}] |
+		"prod": {"ada@example.test": {role: never |
 			some role in ["viewer", "trader", "sre", "admin", "super_admin", "builder", "night"]
 		}},
 		"dev": {},
@@ -68,7 +67,7 @@ world := {
 	"clients": {"deployer": {"environments": ["dev", "prod"], "roles": ["sre", "admin"]}},
 }
 
-plain := {"level": "aal1", "windows": []}
+plain := {"level": 2, "windows": []}
 
 person := {
 	"kind": "person", "id": "7f0c", "email": "Ada@Example.test", "environment": "prod", "client": "tradepulse",

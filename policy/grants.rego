@@ -8,39 +8,26 @@ package tradepulse.authz.grants
 import data.tradepulse.authz.bundle
 import data.tradepulse.iam
 
-faults(role) := {"role_not_granted_to_client"} if {
-	input.subject.kind == "service"
-	not role in iam.clients[input.subject.client].roles
-} else := set() if {
-	input.subject.kind == "service"
-} else := {"grant_expired"} if {
-	held[role]
-	not _live(role)
-} else := set() if {
-	held[role]
-} else := set() if {
-	role in iam.federated_roles[input.environment]
-} else := {"grant_missing"}
-
-# The instant from which a person's role is dead; nothing for one that does not end.
-default ends(_) := set()
-
-ends(role) := {max(instants)} if {
+# The instant from which the role is dead; undefined for one that the caller does not hold here.
+end(role) := _held[role] if {
 	input.subject.kind == "person"
-	instants := {grant.not_after | some grant in held[role]}
-	not 0 in instants
+} else := bundle.never if {
+	input.subject.kind == "person"
+	role in iam.federated_roles[input.environment]
+} else := bundle.never if {
+	input.subject.kind == "service"
+	role in iam.clients[input.subject.client].roles
 }
 
-held := iam.grants[input.environment][_email]
+faults(role) := set() if {
+	end(role) > bundle.now
+} else := {"grant_expired"} if {
+	end(role)
+} else := {"role_not_granted_to_client"} if {
+	input.subject.kind == "service"
+} else := {"grant_missing"}
+
+_held := iam.grants[input.environment][_email]
 
 # Letters outside ASCII can become ASCII ones when case is folded, and would name somebody else.
 _email := lower(input.subject.email) if regex.match(`^[!-~]+$`, input.subject.email)
-
-_live(role) if {
-	some grant in held[role]
-	_lives(grant.not_after)
-}
-
-_lives(not_after) if not_after == 0
-
-_lives(not_after) if not_after > bundle.now

@@ -7,21 +7,21 @@ package tradepulse.authz.partners
 import data.tradepulse.authz.request
 import data.tradepulse.iam
 
-granting contains role if {
+# The caller's roles there that grant the permission, each with the rank it needs.
+routes[role] := iam.partner_routes[input.permission][role] if {
 	request.partner_scoped
 	input.subject.kind == "person"
 	some role in input.subject.organizations[input.partner]
-	input.permission in iam.partner_roles[role].permissions
 }
 
-faults(role) := {"partner_role_not_allowed"} if {
-	not role in iam.partners[input.partner].roles
-} else := set()
+admits(role) if role in iam.partners[input.partner].roles
 
-level(role) := object.get(iam.assurance.roles, role, "aal1")
+faults(role) := set() if {
+	admits(role)
+} else := {"partner_role_not_allowed"}
 
 outsider if {
-	input.subject.kind == "person"
 	request.partner_scoped
+	input.subject.kind == "person"
 	not input.subject.organizations[input.partner]
 }

@@ -34,7 +34,7 @@ test_a_partner_role_at_the_top_level_of_a_token_does_not_count if {
 }
 
 test_a_partner_role_gives_no_permission_without_partner if {
-	content := example.but("/partner_roles/partner-admin/permissions/-", "analytics:read")
+	content := example.but("/partner_routes/analytics:read", {"partner-admin": 2})
 	answer := example.decide_in(member({"acme": ["partner-admin"]}, "analytics:read", "acme"), content)
 	answer.reasons == {"no_role_grants_permission"}
 }
@@ -48,7 +48,7 @@ test_a_platform_role_that_includes_the_permission_reaches_every_partner if {
 }
 
 test_a_partner_role_may_demand_a_level if {
-	content := example.but("/assurance/roles/partner-admin", "aal3")
+	content := example.but("/partner_routes/connection:read/partner-admin", 3)
 	answer := example.decide_in(member({"acme": ["partner-admin"]}, "connection:read", "acme"), content)
 	answer.reasons == {"assurance_too_low"}
 	answer.step_up == {"acr": "aal3", "max_age": null}

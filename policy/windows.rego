@@ -8,10 +8,14 @@ import data.tradepulse.authz.bundle
 import data.tradepulse.iam
 
 # `names` are the windows on one way to a permission; all that bind in this environment must be open.
-faults(names) := set() if {
+open(names) if {
 	every name in names {
 		_open(name)
 	}
+}
+
+faults(names) := set() if {
+	open(names)
 } else := {"outside_production_window"}
 
 # When the open ones among them close.
@@ -66,10 +70,10 @@ _yesterday := {
 _closing(name) := instant if {
 	_binds(name)
 	minutes := _minutes_left(name)
-	instant := (bundle.now - _local(name).second) + (60 * minutes)
+	instant := (floor(bundle.now) - _local(name).second) + (60 * minutes)
 	clock := time.clock([instant * 1000000000, iam.windows[name].timezone])
 	(60 * clock[0]) + clock[1] == iam.windows[name].closes % 1440
-} else := bundle.now + 1 if {
+} else := floor(bundle.now) + 1 if {
 	_binds(name)
 	_minutes_left(name)
 }

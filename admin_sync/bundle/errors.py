@@ -14,8 +14,6 @@
 Each text says what was found, where, and the next step; none contains key material.
 """
 
-# ruff: noqa: N818 - an error is named after what happened
-
 from __future__ import annotations
 
 

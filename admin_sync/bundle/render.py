@@ -13,9 +13,12 @@ from hashlib import sha256
 
 from admin_sync.bundle.check import findings
 from admin_sync.bundle.errors import SourceInvalid
-from admin_sync.bundle.routes import expanded, routes
+from admin_sync.bundle.routes import expanded, partner_routes, routes
 from admin_sync.bundle.source import WEEKDAYS, Grant, PolicySource, Window, minute_of_day
 from admin_sync.model import Json
+
+NEVER = 253402300799
+"""The last second of the year 9999: when a grant without an end ends, so that the rules need only compare."""
 
 _OPA_WEEKDAYS = dict(
     zip(WEEKDAYS, ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"), strict=True)
@@ -34,6 +37,7 @@ def render(source: PolicySource) -> dict[str, Json]:
         },
         "roles": {name: {"permissions": sorted(expanded(source.roles, name))} for name in source.roles},
         "routes": routes(source),
+        "partner_routes": partner_routes(source),
         "partner_roles": {
             name: {"permissions": sorted(role.permissions)} for name, role in source.partner_roles.items()
         },
@@ -90,15 +94,12 @@ def _window(window: Window) -> dict[str, Json]:
 
 
 def _grants(grants: Iterable[Grant], environments: Iterable[str]) -> dict[str, Json]:
-    """Grants by environment, person and role, because that is the order in which a decision asks."""
-    ends: dict[str, dict[str, dict[str, set[int]]]] = {environment: {} for environment in environments}
+    """When each role ends, by environment and person, because that is the order in which a decision asks.
+
+    Of several grants of one role the longest counts.
+    """
+    ends: dict[str, dict[str, dict[str, int]]] = {environment: {} for environment in environments}
     for grant in grants:
-        person = ends[grant.environment].setdefault(grant.email.lower(), {})
-        person.setdefault(grant.role, set()).add(grant.not_after)
-    return {
-        environment: {
-            email: {role: [{"not_after": end} for end in sorted(instants)] for role, instants in roles.items()}
-            for email, roles in people.items()
-        }
-        for environment, people in ends.items()
-    }
+        roles = ends[grant.environment].setdefault(grant.email.lower(), {})
+        roles[grant.role] = max(roles.get(grant.role, 0), grant.not_after or NEVER)
+    return dict(ends)

@@ -33,25 +33,50 @@ def expanded(roles: Mapping[str, Role], name: str) -> frozenset[str]:
 
 
 def routes(source: PolicySource) -> dict[str, Json]:
-    """`{permission: {role: [{"level", "windows"}]}}`; any one of the list suffices. Raises nothing."""
+    """`{permission: {role: [{"level", "windows"}]}}`; any one of the list suffices.
+
+    `level` is the rank (1 for aal1) that a login needs in all: for any session, for the permission
+    and for the roles on the way.
+    """
     table: dict[str, dict[str, Json]] = {permission: {} for permission in source.permissions}
     for role in source.roles:
         ways: dict[str, set[Demands]] = {}
         for through, demands in _reach(source, role, Demands(0, ())):
             for permission in source.roles[through].permissions:
-                ways.setdefault(permission, set()).add(demands)
+                level = max(demands.level, _floor(source, permission))
+                ways.setdefault(permission, set()).add(Demands(level, demands.windows))
         for permission, found in ways.items():
             table[permission][role] = [
-                {"level": LEVELS[demands.level], "windows": list(demands.windows)} for demands in _least(found)
+                {"level": demands.level + 1, "windows": list(demands.windows)} for demands in _least(found)
             ]
     return table
 
 
+def partner_routes(source: PolicySource) -> dict[str, Json]:
+    """`{permission: {partner role: rank}}`."""
+    table: dict[str, dict[str, Json]] = {}
+    for role, definition in source.partner_roles.items():
+        for permission in definition.permissions:
+            rank = max(_level(source, role), _floor(source, permission)) + 1
+            table.setdefault(permission, {})[role] = rank
+    return table
+
+
+def _level(source: PolicySource, role: str) -> int:
+    return LEVELS.index(source.assurance.roles.get(role, LEVELS[0]))
+
+
+def _floor(source: PolicySource, permission: str) -> int:
+    """The level without which nobody gets the permission, whatever role gives it."""
+    assurance = source.assurance
+    least = LEVELS.index(assurance.interactive)
+    return max(least, LEVELS.index(assurance.sensitive.level)) if source.permissions[permission].sensitive else least
+
+
 def _reach(source: PolicySource, role: str, before: Demands) -> Iterator[tuple[str, Demands]]:
     """The role and every role it includes, each with all that the way there demands."""
-    level = LEVELS.index(source.assurance.roles.get(role, LEVELS[0]))
     windows = set(before.windows) | ({role} & set(source.windows))
-    demands = Demands(max(before.level, level), tuple(sorted(windows)))
+    demands = Demands(max(before.level, _level(source, role)), tuple(sorted(windows)))
     yield role, demands
     for included in source.roles[role].includes:
         yield from _reach(source, included, demands)

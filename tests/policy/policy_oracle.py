@@ -94,8 +94,8 @@ def expected(source: PolicySource, stamp: Stamp, question: dict[str, Any], now: 
     ways = [] if vetoes else list(_ways(source, stamp, question, now))
     sound = [way for way in ways if not way.faults]
     if sound:
-        ends = {end for way in sound for end in way.ends} | ({stamp.valid_until} if stamp.valid_until > now else set())
-        until = min(ends) if ends else now + 2
+        ends = {end for way in sound for end in way.ends}
+        until = min(ends | {stamp.valid_until if stamp.valid_until > now else now + 2})
         return {"allow": True, "reasons": sorted({w.name for w in sound}), "valid_until": until, "step_up": None}
     reasons = vetoes or {fault for way in ways for fault in way.faults}
     if not reasons:
@@ -162,8 +162,7 @@ def _ways(source: PolicySource, stamp: Stamp, question: dict[str, Any], now: int
 
     login_ends = {fresh_until} if permission.sensitive and fresh_until and fresh_until > now else set()
     for role in set(subject["groups"]) & set(source.roles):
-        for level, windows in least(ways_of_role(source, role, name)):
-            needed = max(level, interactive)
+        for needed, windows in least((max(level, interactive), w) for level, w in ways_of_role(source, role, name)):
             way = Way(f"role:{role}", login(needed), set(login_ends), needed)
             way.faults |= _standing(source, question, role, now, way.ends)
             if not (is_person and role in source.emergency_roles):
