@@ -197,10 +197,11 @@ def binding_references(document: Document) -> Iterator[Finding]:
 
 def reserved_names(document: Document) -> Iterator[Finding]:
     """Names that Keycloak has taken for its own objects, which are never ours to change."""
-    for section, names, taken in (
+    sections: list[tuple[str, Iterable[str], frozenset[str]]] = [
         ("roles", document.roles.roles, RESERVED_ROLES),
         ("clients", document.roles.clients, RESERVED_CLIENTS | {document.roles.realm.audience}),
-    ):
+    ]
+    for section, names, taken in sections:
         for name in names:
             if name in taken or name.startswith("default-roles-"):
                 place = document.at(ROLES, section, name, key=True)

@@ -17,7 +17,7 @@ import orjson
 import requests
 import stamina
 from keycloak import KeycloakOpenIDConnection
-from keycloak.exceptions import KeycloakError
+from keycloak.exceptions import KeycloakConnectionError, KeycloakError
 
 from admin_sync.model import Json
 
@@ -99,13 +99,13 @@ class Connection:
                 return
             first += PAGE
 
-    def together(self, paths: Iterable[str]) -> dict[str, list[Json]]:
+    def together(self, paths: Iterable[str], **query: str | int | bool) -> dict[str, list[Json]]:
         """Paged lists read side by side, by path."""
         wanted = list(paths)
         if not wanted:
             return {}
         with ThreadPoolExecutor(self._parallel) as pool:
-            return dict(zip(wanted, pool.map(lambda path: list(self.pages(path)), wanted), strict=True))
+            return dict(zip(wanted, pool.map(lambda path: list(self.pages(path, **query)), wanted), strict=True))
 
     def post(self, path: str, body: Json = None) -> str | None:
         """Create something; the server's id from the Location header where it gives one."""
@@ -152,9 +152,12 @@ class Connection:
                 case "PUT":
                     response = self._session.raw_put(target, data=_encode(body), **arguments)
                 case "DELETE":
-                    response = self._session.raw_delete(target, data=None if body is None else body, **arguments)
+                    response = self._session.raw_delete(target, data=None if body is None else _encode(body), **arguments)
                 case _:
                     raise ValueError(method)
+        except KeycloakConnectionError as problem:
+            cause = type(problem.__cause__ or problem).__name__
+            raise NotReachable(f"Keycloak did not answer {method} {target} ({cause}); check that it runs") from problem
         except KeycloakError as problem:
             raise _token_problem(problem) from problem
         except requests.RequestException as problem:

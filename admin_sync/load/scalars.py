@@ -88,6 +88,8 @@ Domain = Annotated[str, _shaped(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,
 VariableName = Annotated[str, _shaped(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
 Email = Annotated[str, BeforeValidator(_email)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+"""What Keycloak keeps in a column of 255 characters."""
 Url = Annotated[str, StringConstraints(max_length=2000)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Lifetime = Annotated[timedelta | float, BeforeValidator(_lifetime)]

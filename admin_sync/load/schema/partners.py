@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from admin_sync.load.scalars import Alias, Domain, Email, Name, Section, Text, Version
+from admin_sync.load.scalars import Alias, Domain, Email, Line, Name, Section, Version
 
 
 class Persona(Section):
@@ -21,7 +21,7 @@ class Persona(Section):
 class Partner(Section):
     """A partner, which is an organization in Keycloak under the same alias."""
 
-    name: Text
+    name: Line
     domains: Annotated[list[Domain], Field(min_length=1)]
     persona: Name
     brokers: list[Name] = Field(default_factory=list)

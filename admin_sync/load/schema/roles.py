@@ -8,6 +8,7 @@ from pydantic import Field
 
 from admin_sync.load.scalars import (
     GroupPath,
+    Line,
     Name,
     Permission,
     SecretReference,
@@ -23,7 +24,7 @@ class Realm(Section):
     """One realm per environment, called `{name}-{environment}`."""
 
     name: Name
-    display_name: Text
+    display_name: Line
     audience: Name
 
 
@@ -34,7 +35,7 @@ class Environment(Section):
 class PermissionSection(Section):
     """One thing that may be allowed."""
 
-    description: Text
+    description: Line
     sensitive: bool = False
     partner_scoped: bool = False
 
@@ -42,7 +43,7 @@ class PermissionSection(Section):
 class Role(Section):
     """A platform role. `includes` are the roles whose permissions it has as well."""
 
-    description: Text
+    description: Line
     permissions: list[Permission] = Field(default_factory=list)
     includes: list[Name] = Field(default_factory=list)
     owners: list[Name] = Field(default_factory=list)
@@ -51,7 +52,7 @@ class Role(Section):
 class PartnerRole(Section):
     """A role that exists only inside a partner."""
 
-    description: Text
+    description: Line
     permissions: list[Permission] = Field(default_factory=list)
 
 
@@ -65,11 +66,11 @@ class Group(Section):
 class ClientRole(Section):
     """A role that a client brings along for its own use."""
 
-    description: Text
+    description: Line
 
 
 class _ClientBase(Section):
-    display_name: Text | None = None
+    display_name: Line | None = None
     environments: list[Name] | None = None
     """Where the client exists; everywhere when absent."""
     enabled_if: VariableName | None = None
@@ -109,7 +110,7 @@ Client = Annotated[ConfidentialClient | PublicClient | WorkloadClient, Field(dis
 
 
 class _ProviderBase(Section):
-    display_name: Text | None = None
+    display_name: Line | None = None
     client_id: str
     client_secret: SecretReference
     group_mappings: dict[Text, GroupPath] = Field(default_factory=dict)

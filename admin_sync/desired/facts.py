@@ -1,0 +1,171 @@
+"""What the configuration refers to and does not contain: discovered endpoints, public keys, secrets.
+
+Gathered once per run, before anything is planned, from the network, from files and from the
+environment. A fact that cannot be had is a reason, not an error: what exists already stays.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from admin_sync.check.addresses import wrong_with
+from admin_sync.load.document import Document
+from admin_sync.load.scalars import SecretReference
+from admin_sync.load.schema import OidcProvider, WorkloadClient
+
+_ENDPOINTS: Final = {
+    "authorization_endpoint": "authorizationUrl",
+    "token_endpoint": "tokenUrl",
+    "jwks_uri": "jwksUrl",
+    "userinfo_endpoint": "userInfoUrl",
+    "end_session_endpoint": "logoutUrl",
+}
+_REQUIRED: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+_MAX_BYTES: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A fact that could not be had, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret's value, which no representation shows."""
+
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`discovered`: Keycloak's endpoint settings by issuer. `keys`: a client's JWKS as JSON text by client id.
+    `secrets`: by identity provider."""
+
+    discovered: Mapping[str, Mapping[str, str] | Unknown] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Secret | Unknown] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def gather(document: Document, environments: Iterable[str], jwks_dir: Path | None, *, timeout: float = 5.0) -> Facts:
+    """All facts that some environments need. Issuers are asked side by side, each within `timeout` seconds."""
+    wanted = set(environments)
+    issuers = set()
+    secrets: dict[str, Secret | Unknown] = {}
+    for alias, provider in document.roles.identity_providers.items():
+        if document.enabled(provider.enabled_if) and wanted & set(provider.environments or document.environments):
+            secrets[alias] = resolve(provider.client_secret, document.environ)
+            if isinstance(provider, OidcProvider):
+                issuers.add(provider.issuer)
+    for client in document.roles.clients.values():
+        if isinstance(client, WorkloadClient) and document.enabled(client.enabled_if):
+            issuers.add(client.issuer)
+    ordered = sorted(issuers)
+    with httpx.Client(timeout=timeout, follow_redirects=False) as http, ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda issuer: discover(http, issuer), ordered)
+        discovered = dict(zip(ordered, answers, strict=True))
+    keys, warnings = _client_keys(document, jwks_dir)
+    return Facts(discovered=discovered, keys=keys, secrets=secrets, warnings=tuple(warnings))
+
+
+def discover(http: httpx.Client, issuer: str) -> Mapping[str, str] | Unknown:
+    """Keycloak's settings from an issuer's discovery document (OpenID Connect Discovery 1.0, section 4)."""
+    url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+    try:
+        found = json.loads(_fetch(http, url))
+    except (httpx.HTTPError, httpx.InvalidURL) as problem:
+        return Unknown(f"{url} does not answer as it should ({type(problem).__name__})")
+    except (ValueError, RecursionError):
+        return Unknown(f"{url} does not answer with JSON of a sensible size")
+    if not isinstance(found, dict) or found.get("issuer") != issuer:
+        return Unknown(f"{url} speaks for another issuer")
+    settings = {"issuer": issuer}
+    for name, setting in _ENDPOINTS.items():
+        value = found.get(name)
+        if isinstance(value, str) and wrong_with(value) is None:
+            settings[setting] = value
+        elif name in _REQUIRED:
+            return Unknown(f"{url} names no usable {name}")
+    return settings
+
+
+def _fetch(http: httpx.Client, url: str) -> bytes:
+    """The body behind a URL. Raises ValueError when it is too long, httpx.HTTPError for anything but 200."""
+    body = b""
+    with http.stream("GET", url, headers={"Accept": "application/json"}) as response:
+        if response.status_code != 200:
+            raise httpx.HTTPStatusError("not 200", request=response.request, response=response)
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > _MAX_BYTES:
+                raise ValueError("too long")
+    return body
+
+
+def resolve(reference: SecretReference, environ: Mapping[str, str]) -> Secret | Unknown:
+    """The secret behind a reference. A file must be readable by its owner alone."""
+    if reference.env is not None:
+        value = environ.get(reference.env)
+        return Secret(value) if value else Unknown(f"set the environment variable {reference.env}")
+    path = Path(reference.file or "")
+    try:
+        with path.open("rb") as stream:
+            if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
+                return Unknown(f"{path} can be read by others; chmod 600 it")
+            text = stream.read(65536).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        return Unknown(f"{path} cannot be read ({type(problem).__name__})")
+    return Secret(text) if text else Unknown(f"{path} is empty")
+
+
+def _client_keys(document: Document, directory: Path | None) -> tuple[dict[str, str], list[str]]:
+    keys: dict[str, str] = {}
+    warnings: list[str] = []
+    for name, client in document.roles.clients.items():
+        path = directory / f"{name}.json" if directory else None
+        if client.type != "confidential" or path is None or not path.is_file():
+            continue
+        try:
+            found = json.loads(path.read_bytes()[:_MAX_BYTES])
+            listed = [found] if "kty" in found else found["keys"]
+            if any(part in key for key in listed for part in ("d", "k", "p", "q")):
+                warnings.append(
+                    f"client {name}: its key file holds a private key and is not used; publish the public half"
+                )
+                continue
+            # One spelling for equal keys, so that a rewritten file is no change.
+            keys[name] = json.dumps({"keys": listed}, sort_keys=True, separators=(",", ":"))
+        except (OSError, ValueError, KeyError, TypeError):
+            warnings.append(f"client {name}: its key file is no JWKS (RFC 7517) and is not used")
+    return keys, warnings
+
+
+def digest(secret: str, salt: bytes | None = None) -> str:
+    """A salted, slow digest that tells whether a secret changed and nothing else (scrypt, RFC 7914)."""
+    salt = os.urandom(16) if salt is None else salt
+    made = hashlib.scrypt(secret.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
+    return f"scrypt${base64.urlsafe_b64encode(salt).decode()}${base64.urlsafe_b64encode(made).decode()}"
+
+
+def same_secret(known: str | None, secret: str) -> bool:
+    """Whether a digest was made of this secret."""
+    try:
+        name, salt, _ = (known or "").split("$")
+        again = digest(secret, base64.urlsafe_b64decode(salt))
+    except ValueError:
+        return False
+    return name == "scrypt" and hmac.compare_digest(again, known or "")

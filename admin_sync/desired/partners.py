@@ -1,0 +1,63 @@
+"""Partners: an organization each, a group in it for each role it may hand out, and its administrators.
+
+The vault's salts are attributes of the organization. They are made when the organization is, and
+never again: a salt that is gone has shredded what it sealed, and a new one in its place would only
+hide that. Their values never leave the adapter; a state knows their versions alone.
+"""
+
+from __future__ import annotations
+
+from admin_sync.desired.parts import Parts
+from admin_sync.desired.people import person
+from admin_sync.load.document import PARTNERS, Document
+from admin_sync.model import MANAGED_BY, Ref
+from admin_sync.refs import ORGANIZATION, ORGANIZATION_GROUP, partner_binding
+
+
+def allowed_roles(document: Document, alias: str) -> list[str]:
+    """The partner roles that count in a partner: all, or those its persona allows."""
+    persona = document.partners.personas[document.partners.partners[alias].persona]
+    limit = persona.allowed_partner_roles
+    return [role for role in document.roles.partner_roles if limit is None or role in limit]
+
+
+def administrator_roles(document: Document, alias: str) -> list[str]:
+    """What a partner's administrators hold there: `partner-admin`, or all that a narrower persona allows."""
+    allowed = allowed_roles(document, alias)
+    return ["partner-admin"] if "partner-admin" in allowed else allowed
+
+
+def partners(parts: Parts) -> None:
+    """Organizations with their groups and administrators; the same partners in all environments."""
+    document = parts.document
+    for alias, partner in document.partners.partners.items():
+        ref = Ref(ORGANIZATION, alias)
+        origin = document.at(PARTNERS, "partners", alias, key=True)
+        known = parts.current.resources.get(ref)
+        salts, newest = ["1"], "1"
+        if known is not None and (known.managed or known.attrs["salts"]):
+            salts, newest = known.attrs["salts"], known.attrs["current_salt"]
+            if newest not in salts:
+                parts.warnings.append(f"{ref}: its current salt is missing; nothing it sealed can be opened, see docs")
+        parts.add(
+            ref,
+            origin,
+            {
+                "display_name": partner.name,
+                "enabled": True,
+                "domains": sorted(partner.domains),
+                "persona": partner.persona,
+                "salts": salts,
+                "current_salt": newest,
+                "admins": sorted({email.lower() for email in partner.admins}),
+                "managed_by": MANAGED_BY,
+            },
+        )
+        for role in allowed_roles(document, alias):
+            parts.add(Ref(ORGANIZATION_GROUP, f"{alias}/{role}"), origin, {"managed_by": MANAGED_BY})
+        for number, email in enumerate(partner.admins):
+            where = document.at(PARTNERS, "partners", alias, "admins", number)
+            for role in administrator_roles(document, alias):
+                binding = partner_binding(email, alias, role)
+                if person(parts, email, where, binding):
+                    parts.add(binding, where, {"user": email.lower(), "partner": alias, "role": role})

@@ -1,0 +1,83 @@
+"""Accounts and bindings.
+
+Where people are local we make the account: no password, two required actions. Where they are
+federated they appear by themselves at their first login, and their bindings wait until then. Who an
+account belongs to is its e-mail address, so only a verified one is given anything.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from admin_sync.desired.parts import Parts
+from admin_sync.desired.providers import mapped_groups
+from admin_sync.load.document import BINDINGS
+from admin_sync.model import MANAGED_BY, Position, Ref, Resource
+from admin_sync.refs import BINDING, group_binding, role_binding, user
+
+FIRST_ACTIONS: Final = ("UPDATE_PASSWORD", "tradepulse-choose-factor")
+
+
+def people(parts: Parts) -> None:
+    """Every binding that is in force here, the accounts they need, and the memberships that providers keep."""
+    for number, binding in enumerate(parts.document.bindings.bindings):
+        if parts.environment not in binding.environments:
+            continue
+        email = binding.subject.user
+        origin = parts.document.at(BINDINGS, "bindings", number)
+        if binding.role is not None:
+            ref, target = role_binding(email, binding.role), {"role": binding.role}
+        else:
+            ref, target = group_binding(email, binding.group or ""), {"group": binding.group or ""}
+        present = person(parts, email, origin, ref)
+        if binding.expires is not None and binding.expires <= parts.document.now:
+            parts.pending = [pending for pending in parts.pending if pending.ref != ref or pending.origin != origin]
+            parts.warnings.append(
+                f"{ref}: expired on {binding.expires:%Y-%m-%d %H:%M} UTC and is not granted ({origin})"
+            )
+            continue
+        if present and not parts.has(ref):
+            parts.add(ref, origin, {"user": email.lower(), **target})
+    _keep_federated_memberships(parts)
+
+
+def person(parts: Parts, email: str, origin: Position, ref: Ref) -> bool:
+    """Whether the account that `ref` is for exists or will; otherwise `ref` is noted as pending."""
+    account = user(email)
+    found = parts.current.resources.get(account)
+    if parts.local:
+        if not parts.has(account):
+            parts.resources[account] = _account(account, origin, found)
+        return True
+    if found is None:
+        parts.wait(ref, origin, "the person has not logged in yet")
+        return False
+    if not found.attrs.get("email_verified"):
+        parts.wait(ref, origin, "the account's e-mail address is not verified, so it may be somebody else's")
+        return False
+    return True
+
+
+def _account(ref: Ref, origin: Position, found: Resource | None) -> Resource:
+    if found is not None:
+        # An account that exists belongs to its person; we gave it its first actions and nothing since.
+        return Resource(ref, {}, origin=origin)
+    attrs = {
+        "email": ref.name,
+        "email_verified": True,
+        "required_actions": list(FIRST_ACTIONS),
+        "managed_by": MANAGED_BY,
+    }
+    return Resource(ref, attrs, origin=origin)
+
+
+def _keep_federated_memberships(parts: Parts) -> None:
+    """Group memberships that an identity provider gave and takes away again itself."""
+    mapped = mapped_groups(parts)
+    for ref, found in parts.current.resources.items():
+        if ref.kind != BINDING or "group" not in found.attrs or "user" not in found.attrs or parts.has(ref):
+            continue
+        account = parts.current.resources.get(user(found.attrs["user"]))
+        linked = account.attrs.get("providers", ()) if account is not None else ()
+        if any(found.attrs["group"] in mapped.get(alias, ()) for alias in linked):
+            parts.keep(ref)

@@ -1,0 +1,145 @@
+"""What a plan must not do without being told so explicitly: each guard is a function from plan to reasons.
+
+A guard's reason names the flag that allows it, because a refusal that cannot be overruled would be
+overruled by hand in the console, where nobody sees it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from admin_sync.access import included
+from admin_sync.diff import Action, Plan
+from admin_sync.errors import Refused
+from admin_sync.impact import effective, person_roles
+from admin_sync.load.document import Document
+from admin_sync.model import MANAGED_BY, Current, Desired, Resource
+from admin_sync.refs import BINDING, ORGANIZATION, ROLE
+
+SHARE: Final = 0.2
+NUMBER: Final = 25
+FEW: Final = 3
+"""Up to so many deletions pass whatever share of a small realm they are."""
+
+_GUARDIAN: Final = frozenset({"iam:modify", "role:assign"})
+"""Whoever has one of these can give access back to everybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowances:
+    """What the caller has said explicitly."""
+
+    deletions: int = 0
+    takeover: bool = False
+    lockout: bool = False
+    shredding: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a guard may look at."""
+
+    document: Document
+    desired: Desired
+    current: Current
+    plan: Plan
+    allowed: Allowances
+
+
+def mass_deletion(situation: Situation) -> Iterator[str]:
+    """More deletions than a share or a number of what is ours, or everything of a kind."""
+    taken = Counter(change.ref.kind for change in situation.plan.changes if change.action is Action.DELETE)
+    total = sum(taken.values())
+    ours = Counter(ref.kind for ref, found in situation.current.resources.items() if found.managed)
+    everything = [kind for kind, count in taken.items() if count == ours[kind] and count > 1]
+    limit = max(FEW, min(NUMBER, int(sum(ours.values()) * SHARE)))
+    if (total > limit or everything) and total > situation.allowed.deletions:
+        what = ", ".join(f"{count} {kind}" for kind, count in sorted(taken.items()))
+        why = f"every {everything[0]} there is" if everything else f"more than {limit}"
+        yield f"the plan destroys {total} objects ({what}), {why}; if that is meant, give --allow-deletions {total}"
+
+
+def shredding(situation: Situation) -> Iterator[str]:
+    """A partner's organization holds the salts of its keys: without them nothing sealed can be opened again."""
+    for change in situation.plan.changes:
+        if change.action is Action.DELETE and change.ref.kind == ORGANIZATION:
+            alias = change.ref.name
+            if alias not in situation.allowed.shredding:
+                yield (
+                    f"destroying partner {alias} shreds everything the vault sealed for it, for good; "
+                    f"if that is meant, give --allow-shredding {alias}"
+                )
+
+
+def takeover(situation: Situation) -> Iterator[str]:
+    """An object of a declared name that exists and does not carry our mark belongs to somebody else."""
+    if situation.allowed.takeover:
+        return
+    for change in situation.plan.changes:
+        found, wanted = change.before, change.after
+        if change.action is not Action.UPDATE or found is None or wanted is None or found.managed:
+            continue
+        marks = wanted.attrs.get("managed_by") == MANAGED_BY or any(
+            difference.path.endswith("tradepulse.managed") for difference in change.differences
+        )
+        if marks:
+            yield f"{change.ref} exists and is not admin-sync's; to take it over, give --allow-takeover"
+
+
+def lock_out(situation: Situation) -> Iterator[str]:
+    """The last person who can give access to others keeps it."""
+    if situation.allowed.lockout or not situation.current.exists:
+        return
+    before = _guardians(situation.current.resources.values())
+    after = _guardians(situation.desired.resources.values(), situation.current)
+    if before and not after:
+        lost = ", ".join(sorted(before))
+        yield f"nobody would be left who can change access (now: {lost}); if that is meant, give --allow-lockout"
+
+
+def _guardians(resources: Iterable[Resource], current: Current | None = None) -> set[str]:
+    people = effective(resources, current)
+    return {person for person, held in people.items() if any(permission in _GUARDIAN for permission, _ in held)}
+
+
+def separation(situation: Situation) -> Iterator[str]:
+    """Nobody ends up with roles that are kept apart, not even by a membership that a provider gave."""
+    rules = situation.document.policies.segregation_of_duties
+    includes = {
+        ref.name: resource.attrs.get("includes", ())
+        for ref, resource in situation.desired.resources.items()
+        if ref.kind == ROLE
+    }
+    declared = {ref for ref, resource in situation.desired.resources.items() if ref.kind == BINDING and resource.attrs}
+    roles = person_roles(situation.desired.resources.values(), situation.current)
+    for person, bindings in sorted(roles.items()):
+        held = {inner for role, _ in bindings for inner in included(role, includes)}
+        # What the document alone says was checked with it, exceptions included.
+        if all(ref in declared for _, ref in bindings):
+            continue
+        for rule in rules:
+            both = [role for role in rule.roles if role in held]
+            if len(both) > 1:
+                yield (
+                    f"{person} would hold {' and '.join(both)} in {situation.plan.environment} against {rule.name!r}, "
+                    "one of them by an identity provider's group; take it away there or withdraw the other"
+                )
+
+
+GUARDS: Final[Sequence[Callable[[Situation], Iterator[str]]]] = (
+    mass_deletion,
+    shredding,
+    takeover,
+    lock_out,
+    separation,
+)
+
+
+def guard(situation: Situation) -> None:
+    """Raises Refused with every reason of every guard."""
+    reasons = [reason for one in GUARDS for reason in one(situation)]
+    if reasons:
+        raise Refused("\n".join(f"refused for {situation.plan.realm}: {reason}" for reason in reasons))

@@ -1,0 +1,68 @@
+"""Accounts of people, called by e-mail address in lower case.
+
+Who they are linked to upstream is read by provider, not by person: a request for each provider that
+maps groups, and pages, instead of a request for each account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from admin_sync.diff import Action, Change
+from admin_sync.keycloak.adapter import Reader, Writer, attribute, is_managed
+from admin_sync.keycloak.connection import Refused
+from admin_sync.keycloak.iam import lookup
+from admin_sync.model import MANAGED_ATTRIBUTE, Ref, Resource
+from admin_sync.refs import USER
+
+
+class UserAdapter:
+    """Reads accounts; creates and deletes those of local people."""
+
+    kind = USER
+
+    def read(self, reader: Reader) -> Iterable[Resource]:
+        """Every account that has an e-mail address."""
+        mapping = {found["identityProviderAlias"] for found in reader.export.get("identityProviderMappers") or ()}
+        linked: dict[str, list[str]] = {}
+        for alias in sorted(mapping):
+            for found in reader.connection.pages(f"{reader.path}/users", idpAlias=alias, briefRepresentation=True):
+                linked.setdefault(found["id"], []).append(alias)
+        for found in reader.users:
+            if not found.get("email"):
+                continue
+            attrs = {
+                "email": found["email"].lower(),
+                "email_verified": found.get("emailVerified", False),
+                "enabled": found.get("enabled", False),
+                "providers": linked.get(found["id"], []),
+                "managed_by": attribute(found, MANAGED_ATTRIBUTE),
+            }
+            yield Resource(Ref(USER, found["email"].lower()), attrs, server_id=found["id"], managed=is_managed(found))
+
+    def write(self, writer: Writer, change: Change) -> None:
+        """Create an account without a password, or delete one of ours."""
+        if change.action is Action.DELETE:
+            assert change.before is not None  # noqa: S101
+            writer.connection.delete(f"{writer.path}/users/{change.before.server_id}")
+            return
+        assert change.after is not None  # noqa: S101
+        wanted = change.after.attrs
+        body = {
+            "username": wanted["email"],
+            "email": wanted["email"],
+            "emailVerified": wanted["email_verified"],
+            "enabled": True,
+            "requiredActions": wanted["required_actions"],
+            "attributes": {MANAGED_ATTRIBUTE: [wanted["managed_by"]]},
+        }
+        try:
+            writer.remember(change.ref, writer.connection.post(f"{writer.path}/users", body))
+        except Refused as problem:
+            if problem.status != 409:
+                raise
+            # Made by an attempt whose answer was lost; anything else that takes the name is an error.
+            try:
+                lookup.user(writer, wanted["email"])
+            except LookupError:
+                raise problem from None

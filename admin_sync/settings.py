@@ -1,0 +1,121 @@
+"""Settings of admin-sync, from environment variables; secrets only as paths of files."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from platform import node
+from typing import Final
+
+from admin_sync.errors import Misconfigured
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The service account that admin-sync acts as. Its secret is read where it is used."""
+
+    url: str
+    realm: str
+    client_id: str
+    secret_file: Path
+
+    def secret(self) -> str:
+        """The client secret. Raises Misconfigured."""
+        return read_secret(self.secret_file, "ADMIN_SYNC_CLIENT_SECRET_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is not configuration of the realms themselves."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    keycloak_url: str | None
+    realm: str
+    client_id: str | None
+    client_secret_file: Path | None
+    jwks_dir: Path | None
+    realm_dir: Path
+    policy_dir: Path
+    bundle_dir: Path | None
+    bundle_key_file: Path | None
+    bundle_validity: int
+    opa_bin: str | None
+    opa_url: str | None
+    audit_dir: Path
+    audit_checkpoint_key_file: Path | None
+    node: str
+
+    def account(self) -> Account:
+        """The account for Keycloak. Raises Misconfigured with every variable that is missing."""
+        missing = [
+            name
+            for name, value in (
+                ("ADMIN_SYNC_KEYCLOAK_URL", self.keycloak_url),
+                ("ADMIN_SYNC_CLIENT_ID", self.client_id),
+                ("ADMIN_SYNC_CLIENT_SECRET_FILE", self.client_secret_file),
+            )
+            if not value
+        ]
+        if missing or not (self.keycloak_url and self.client_id and self.client_secret_file):
+            raise Misconfigured(f"set {', '.join(missing)} to reach Keycloak")
+        return Account(self.keycloak_url.rstrip("/"), self.realm, self.client_id, self.client_secret_file)
+
+
+def settings(environ: Mapping[str, str]) -> Settings:
+    """The settings in an environment. Raises Misconfigured for a malformed one."""
+
+    def path(name: str) -> Path | None:
+        return Path(environ[name]) if environ.get(name) else None
+
+    return Settings(
+        environ=environ,
+        keycloak_url=environ.get("ADMIN_SYNC_KEYCLOAK_URL") or None,
+        realm=environ.get("ADMIN_SYNC_REALM") or "master",
+        client_id=environ.get("ADMIN_SYNC_CLIENT_ID") or None,
+        client_secret_file=path("ADMIN_SYNC_CLIENT_SECRET_FILE"),
+        jwks_dir=path("ADMIN_SYNC_CLIENT_JWKS_DIR"),
+        realm_dir=path("ADMIN_SYNC_REALM_DIR") or _checkout("realm/base"),
+        policy_dir=path("ADMIN_SYNC_POLICY_DIR") or _checkout("policy"),
+        bundle_dir=path("ADMIN_SYNC_BUNDLE_DIR"),
+        bundle_key_file=path("ADMIN_SYNC_BUNDLE_KEY_FILE"),
+        bundle_validity=_seconds("ADMIN_SYNC_BUNDLE_VALIDITY", environ.get("ADMIN_SYNC_BUNDLE_VALIDITY") or "7d"),
+        opa_bin=environ.get("ADMIN_SYNC_OPA_BIN") or None,
+        opa_url=environ.get("ADMIN_SYNC_OPA_URL") or None,
+        audit_dir=path("TRADEPULSE_AUDIT_DIR") or Path("observability/audit"),
+        audit_checkpoint_key_file=path("TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE"),
+        node=re.sub(r"[^A-Za-z0-9._-]+", "-", environ.get("TRADEPULSE_NODE") or node()).strip("-.")[:63] or "node",
+    )
+
+
+def read_secret(path: Path, name: str) -> str:
+    """A secret from a file that its owner alone can read. Raises Misconfigured."""
+    try:
+        with path.open("rb") as stream:
+            if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
+                raise Misconfigured(f"{name}: {path} can be read by others; run: chmod 600 {path}")
+            text = stream.read(65536).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise Misconfigured(f"{name}: {path} cannot be read ({type(problem).__name__})") from None
+    if not text:
+        raise Misconfigured(f"{name}: {path} is empty")
+    return text
+
+
+def _checkout(folder: str) -> Path:
+    """A folder beside the package, or under the working directory where the package is installed elsewhere."""
+    beside = Path(__file__).resolve().parent.parent / folder
+    return beside if beside.is_dir() else Path(folder)
+
+
+def _seconds(name: str, text: str) -> int:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise Misconfigured(f"{name}: write a whole number and one of s, m, h, d, such as 7d")
+    return int(match[1]) * _UNITS[match[2]]

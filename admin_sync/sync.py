@@ -1,0 +1,199 @@
+"""The flow from configuration to realm: read, diff, guard, apply. Everything the commands share.
+
+    document + facts ─ desire ─┐
+    Keycloak ─ gateway.read ───┴─ diff ─▶ Planned ─ guard ─▶ lock ─▶ gateway.write ─▶ read again
+
+After writing, the realm is read once more and compared: Keycloak accepts some changes and drops
+them. A change that failed for a passing reason is tried again only after such a second look, so one
+that took effect although its answer was lost is not made twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock as Mutex
+from typing import Final
+
+from admin_sync.desired import Facts, desire, realm_name
+from admin_sync.desired.facts import Secret
+from admin_sync.diff import Change, Plan, diff
+from admin_sync.errors import Interrupted
+from admin_sync.guard import Allowances, Situation, guard
+from admin_sync.impact import Effect, effects
+from admin_sync.keycloak import gateway
+from admin_sync.keycloak.adapter import Writer
+from admin_sync.keycloak.base.desired import base_resources
+from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed
+from admin_sync.keycloak.registry import ORDER
+from admin_sync.load.document import Document
+from admin_sync.lock import Lock, hold
+from admin_sync.model import Current, Desired, Resource
+from admin_sync.settings import Settings
+from admin_sync.trail import Trail
+
+ATTEMPTS: Final = 6
+"""How often the rest of a plan is tried when Keycloak fails for a while; with the pauses, about half a minute."""
+
+_PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One environment's plan with all that was known when it was made."""
+
+    desired: Desired
+    current: Current
+    plan: Plan
+    effects: Sequence[Effect]
+    requests: int
+    """Requests that reading the realm took."""
+    seconds: float
+
+
+@dataclass(slots=True)
+class Session:
+    """One run against one Keycloak."""
+
+    document: Document
+    settings: Settings
+    connection: Connection
+    facts: Facts
+    note: Callable[[str], None] = field(default=lambda text: None)
+    """Where progress goes."""
+
+    def plan(self, environment: str) -> Planned:
+        """What would change in the realm of an environment. Raises KeycloakProblem and InvalidInput."""
+        start, before = time.monotonic(), self.connection.requests
+        current = gateway.read(self.connection, realm_name(self.document, environment))
+        desired = desire(self.document, environment, current, self.facts, self.base(environment))
+        plan = diff(desired, current, ORDER)
+        taken = self.connection.requests - before
+        return Planned(desired, current, plan, effects(desired, current), taken, time.monotonic() - start)
+
+    def base(self, environment: str) -> list[Resource]:
+        """The base realm of an environment."""
+        realm = self.document.roles.realm
+        variables = {
+            **self.document.environ,
+            "TRADEPULSE_OAUTH2_AUDIENCE": realm.audience,
+            "REALM_DISPLAY_NAME": realm.display_name,
+        }
+        return base_resources(self.settings.realm_dir, realm_name(self.document, environment), environment, variables)
+
+    def situation(self, planned: Planned, allowed: Allowances) -> Situation:
+        """A plan as guards look at it."""
+        return Situation(self.document, planned.desired, planned.current, planned.plan, allowed)
+
+    def locked(self, environment: str, wait: float) -> Locked:
+        """The right to change the realm of an environment, for a `with` block."""
+        return Locked(self, environment, wait)
+
+
+class Locked:
+    """Holds the realm's lock; plans made inside it stay true until they are applied, as far as we are concerned."""
+
+    def __init__(self, session: Session, environment: str, wait: float) -> None:
+        self._session = session
+        realm = realm_name(session.document, environment)
+        self._hold = hold(session.connection, session.settings.realm, realm, wait=wait)
+        self._environment = environment
+        self._lock: Lock | None = None
+
+    def __enter__(self) -> Locked:
+        self._lock = self._hold.__enter__()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._hold.__exit__(*problem)  # type: ignore[arg-type]
+
+    def apply(self, planned: Planned, allowed: Allowances, trail: Trail) -> Planned:
+        """Carry a plan out; the plan that is left afterwards, which is empty.
+
+        Raises Refused when a guard says no, Interrupted when not everything could be done, NotAllowed
+        when Keycloak withdrew its permission.
+        """
+        session = self._session
+        guard(session.situation(planned, allowed))
+        if planned.plan.empty:
+            return planned
+        progress = _Progress(planned.plan, trail, session.note, self._lock)
+        trail.started(planned.plan)
+        left = planned
+        reason: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(_PAUSES[min(attempt, len(_PAUSES)) - 1])
+            try:
+                reason = self._write(left, progress)
+                left = session.plan(self._environment)
+            except NotAllowed as problem:
+                trail.finished(planned.plan, progress.done, str(problem))
+                raise NotAllowed(f"{problem}; {progress}") from problem
+            except KeycloakProblem as problem:
+                reason = problem
+                continue
+            if left.plan.empty:
+                trail.finished(planned.plan, progress.done, None)
+                return left
+            left = replace(left, plan=_only(left.plan, planned.plan.changes))
+            if left.plan.empty:
+                reason = None
+                break
+        if reason is None:
+            reason = Interrupted("the realm was changed by somebody else meanwhile")
+        trail.finished(planned.plan, progress.done, str(reason))
+        raise Interrupted(f"{reason}; {progress}")
+
+    def _write(self, left: Planned, progress: _Progress) -> Exception | None:
+        session = self._session
+        ids = {ref: one.server_id for ref, one in left.current.resources.items() if one.server_id}
+        writer = Writer(session.connection, left.plan.realm, ids, self._secret)
+        try:
+            gateway.write(writer, left.plan.changes, progress.observe)
+        except NotAllowed:
+            raise
+        except (KeycloakProblem, LookupError) as problem:
+            return problem
+        return None
+
+    def _secret(self, alias: str) -> str | None:
+        found = self._session.facts.secrets.get(alias)
+        return found.value if isinstance(found, Secret) else None
+
+
+class _Progress:
+    """Counts what was done, once for each object, and writes each into the audit trail."""
+
+    def __init__(self, plan: Plan, trail: Trail, note: Callable[[str], None], lock: Lock | None) -> None:
+        self._plan = plan
+        self._trail = trail
+        self._note = note
+        self._lock = lock
+        self._done: set[object] = set()
+        self._mutex = Mutex()
+
+    @property
+    def done(self) -> int:
+        return len(self._done)
+
+    def observe(self, change: Change, problem: Exception | None) -> None:
+        self._trail.changed(self._plan, change, problem)
+        with self._mutex:
+            if problem is None:
+                self._done.add(change.ref)
+            self._note(f"{self._plan.realm}: {self.done} of {len(self._plan.changes)}")
+        if self._lock is not None:
+            self._lock.check()
+
+    def __str__(self) -> str:
+        return f"applied {self.done} of {len(self._plan.changes)} changes to {self._plan.realm}, a re-run is safe"
+
+
+def _only(plan: Plan, approved: Iterable[Change]) -> Plan:
+    """The changes of a plan that were approved in an earlier one: the same thing done to the same object."""
+    known = {(change.action, change.ref) for change in approved}
+    # A creation that was cut off half-way is finished as an update of the same object.
+    known |= {(type(change.action).UPDATE, change.ref) for change in approved}
+    return replace(plan, changes=tuple(change for change in plan.changes if (change.action, change.ref) in known))

@@ -1,0 +1,131 @@
+"""What admin-sync writes into the audit log: that an apply begins, every change, and how it ended.
+
+The first line is durable before the first effect; if it cannot be written, nothing is done.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from admin_sync.diff import Change, Plan
+from admin_sync.errors import Interrupted, Misconfigured
+from admin_sync.settings import Settings, read_secret
+from identity.audit.event import AuditEvent
+from identity.audit.log import AuditLog, AuditUnavailable
+
+FILE = "iam_events.jsonl"
+
+_VERBS = {"+": "create", "~": "change", "-": "destroy"}
+
+
+class Trail:
+    """The audit lines of one run."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+        self._actor = f"admin-sync:{_who()}"
+
+    def started(self, plan: Plan) -> None:
+        """An apply begins. Raises Interrupted when that cannot be recorded."""
+        self._append(
+            AuditEvent(
+                event="realm.apply.started",
+                outcome="success",
+                actor=self._actor,
+                action="apply",
+                resource=f"{plan.realm} ({len(plan.changes)} changes)",
+            )
+        )
+
+    def changed(self, plan: Plan, change: Change, problem: Exception | None) -> None:
+        """One change was made, or was tried and failed."""
+        self._append(
+            AuditEvent(
+                event="realm.changed",
+                outcome="success" if problem is None else "failure",
+                actor=self._actor,
+                action=f"{_VERBS[change.action]} {change.ref.kind}",
+                resource=f"{plan.realm}/{change.ref.kind}/{change.ref.name}",
+                reason=None if problem is None else type(problem).__name__,
+            )
+        )
+
+    def finished(self, plan: Plan, done: int, problem: str | None) -> None:
+        """An apply ended, well or not."""
+        self._append(
+            AuditEvent(
+                event="realm.apply.finished",
+                outcome="success" if problem is None else "failure",
+                actor=self._actor,
+                action="apply",
+                resource=f"{plan.realm} ({done} of {len(plan.changes)} changes)",
+                reason=problem,
+            )
+        )
+
+    def bundle(self, action: str, revision: str, problem: str | None = None) -> None:
+        """A policy bundle was published, frozen or thawed."""
+        self._append(
+            AuditEvent(
+                event="bundle.published",
+                outcome="success" if problem is None else "failure",
+                actor=self._actor,
+                action=action,
+                resource=f"bundle {revision}",
+                reason=problem,
+            )
+        )
+
+    def _append(self, event: AuditEvent) -> None:
+        try:
+            self._log.append_sync(event)
+        except AuditUnavailable as problem:
+            raise Interrupted(
+                f"the audit log cannot be written ({problem}), so nothing more is done; a re-run is safe"
+            ) from problem
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Trail]:
+    """The trail of a run. Raises Misconfigured when the audit file's place or key is unusable."""
+    try:
+        settings.audit_dir.mkdir(parents=True, exist_ok=True)
+        log = AuditLog(
+            settings.audit_dir / FILE,
+            source="admin-sync",
+            node=settings.node,
+            checkpoint_key=_checkpoint_key(settings),
+        )
+    except OSError as problem:
+        raise Misconfigured(
+            f"TRADEPULSE_AUDIT_DIR: {settings.audit_dir} cannot be written ({problem.strerror})"
+        ) from None
+    try:
+        yield Trail(log)
+    finally:
+        log.close()
+
+
+def _checkpoint_key(settings: Settings) -> Ed25519PrivateKey | None:
+    if settings.audit_checkpoint_key_file is None:
+        return None
+    name = "TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE"
+    try:
+        key = load_pem_private_key(read_secret(settings.audit_checkpoint_key_file, name).encode(), password=None)
+    except (ValueError, TypeError):
+        raise Misconfigured(f"{name}: the file holds no private key in PEM") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise Misconfigured(f"{name}: the key is not an Ed25519 key")
+    return key
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
