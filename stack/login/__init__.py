@@ -1,45 +1,45 @@
-"""Logging in as a person would, for the story and for the tests.
+"""Log in as a person would, without one: through Keycloak's own pages, for the demo and the tests.
 
-Two drivers walk the same pages. `browser.py` uses a real Chromium with a virtual security key (CDP WebAuthn);
-`http.py` speaks plain HTTP and uses an authenticator app (TOTP, RFC 6238) where there is no browser. Neither knows the
-order of the pages: each looks at what is shown and does what a person would do next, so a flow may change without
-them. Both end at a loopback redirect (RFC 8252) with PKCE (RFC 7636) and redeem the code for tokens (`app.py`).
+    with open_login(issuer) as driver:
+        tokens = driver.first_login(FirstLogin("quant.one@tradepulse.example", temporary, new))
+        tokens = driver.login(Login(username, password, acr="aal3"))
+
+- `oidc`     the client's side: PKCE, the authorization URL, the loopback redirect, the code's exchange
+- `factor`   the second factor that a first login made, to be kept for later ones; one-time codes (RFC 6238)
+- `browser`  Chromium with a virtual security key (the default where Chromium is installed)
+- `forms`    plain HTTP with one-time codes, where there is no browser
+
+A driver keeps its browser session: a second `login` is single sign-on, and one with `acr` a step-up.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from stack.login.app import Login, LoginStuck, NativeApp, Person, Tokens, totp
-from stack.login.browser import BrowserLogin
-from stack.login.http import HttpLogin
+from stack.login.browser import BrowserLogin, chromium
+from stack.login.factor import Factor, SavedFactor
+from stack.login.forms import HttpLogin
+from stack.login.oidc import FirstLogin, Login, LoginFailed, Tokens
 
 __all__ = [
     "BrowserLogin",
+    "Factor",
+    "FirstLogin",
     "HttpLogin",
     "Login",
-    "LoginStuck",
-    "NativeApp",
-    "Person",
+    "LoginFailed",
+    "SavedFactor",
     "Tokens",
-    "find_browser",
     "open_login",
-    "totp",
 ]
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
+def open_login(
+    issuer: str, client_id: str = "tradepulse-cli", *, saved: SavedFactor | None = None
+) -> BrowserLogin | HttpLogin:
+    """A driver for this machine: the browser if there is one, else plain HTTP. Use it as a context manager.
 
-def find_browser() -> str | None:
-    """The path of a Chromium that is installed, or None."""
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
-
-
-@contextmanager
-def open_login(app: NativeApp) -> Iterator[Login]:
-    """The best driver that this machine has: a browser with a security key, or plain HTTP with TOTP."""
-    browser = find_browser()
-    with HttpLogin(app) if browser is None else BrowserLogin(app, browser) as login:
-        yield login
+    `issuer` is the realm's URL. `saved` is the factor of an earlier login of the same person; one that
+    is a security key needs the browser.
+    """
+    if chromium() is not None:
+        return BrowserLogin(issuer, client_id, saved=saved)
+    return HttpLogin(issuer, client_id, saved=saved)

@@ -1,22 +1,27 @@
-"""A real headless Chromium with a virtual security key (CDP domain WebAuthn).
+"""Logging in with Chromium and a virtual security key, driven by Playwright and the DevTools protocol.
 
-The key lives only as long as the page, so after enrolment it is copied into the `Person` and put back before the
-next login, the way somebody carries a key from one computer to another. Use Keycloak by the name `localhost`: a page
-on 127.0.0.1 is no valid relying party for WebAuthn.
+The browser must see `http://localhost`, a secure context: WebAuthn does not work on 127.0.0.1.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
 
-from playwright.sync_api import BrowserContext, CDPSession, Dialog, Page, Playwright, sync_playwright
+from playwright.sync_api import Dialog, Page, Playwright, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from stack.login.app import PATIENCE, Callback, LoginStuck, NativeApp, Person, Tokens, totp
+from stack.login.factor import Factor, SavedFactor
+from stack.login.oidc import AuthorizationRequest, FirstLogin, Login, LoginFailed, Redirect, Tokens
 
-FLAGS = (
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -25,8 +30,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-
-KEY = {
+# Non-discoverable: a resident key would be offered as a passkey on the page for the password, and used at once.
+_SECURITY_KEY: Final = {
     "protocol": "ctap2",
     "ctap2Version": "ctap2_1",
     "transport": "usb",
@@ -35,183 +40,201 @@ KEY = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
+_LABEL: Final = "virtual security key"
+_SAME_PAGE: Final = 3
+"""How often one page may come back (a wrong code, a slow page) before it counts as stuck."""
+
+# The pages of a login by what only they have, the more particular first.
+_PAGES: Final = {
+    "update-password": "#kc-passwd-update-form",
+    "choose-factor": "#tradepulse-choose-factor",
+    "register-key": "#registerWebAuthn",
+    "register-app": "#kc-totp-settings-form",
+    "use-key": "#kc-form-webauthn",
+    "use-app": "#kc-otp-login-form",
+    "password": "#kc-form-login",
+}
+_KEY_PAGES: Final = frozenset({"register-key", "use-key"})
+_ERRORS: Final = "#kc-error-message, .pf-v5-c-alert__title, .kc-feedback-text, [id^=input-error]"
+
+
+def chromium() -> Path | None:
+    """Chromium, if this machine has it."""
+    return next((Path(found) for name in _NAMES if (found := shutil.which(name))), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """What the pages may ask for."""
+
+    username: str
+    password: str
+    new_password: str | None = None
+    factor: Factor = Factor.SECURITY_KEY
 
 
 class BrowserLogin:
-    """Logs people in through Keycloak's own pages."""
+    """Logs one person in, in one browser session. Use as a context manager; not thread-safe.
 
-    name = "browser with a security key"
+    `saved` is the factor of an earlier login; `factor` is what this one knows, to be kept.
+    """
 
-    def __init__(self, app: NativeApp, executable: str) -> None:
-        self._app = app
-        self._executable = executable
+    def __init__(
+        self, issuer: str, client_id: str = "tradepulse-cli", *, saved: SavedFactor | None = None, timeout: float = 45.0
+    ) -> None:
+        self._issuer = issuer.rstrip("/")
+        self._client_id = client_id
+        self._timeout = timeout
+        self.visited: list[str] = []
+        """The pages that the last login answered, in order."""
+        self._saved = saved or SavedFactor()
         self._playwright: Playwright | None = None
-        self._context: BrowserContext | None = None
+        self._page: Page | None = None
 
     def __enter__(self) -> Self:
+        binary = chromium()
+        if binary is None:
+            raise LoginFailed(f"no browser: install one of {', '.join(_NAMES)}, or use HttpLogin")
         self._playwright = sync_playwright().start()
-        self._browser = self._playwright.chromium.launch(
-            executable_path=self._executable, headless=True, args=list(FLAGS)
-        )
+        try:
+            browser = self._playwright.chromium.launch(executable_path=str(binary), headless=True, args=list(_FLAGS))
+            self._page = browser.new_context().new_page()
+            self._page.set_default_timeout(self._timeout * 1000)
+            # Keycloak asks for the key's label with a JavaScript prompt.
+            self._page.on("dialog", _accept)
+        except BaseException:
+            self._playwright.stop()
+            raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._browser.close()
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         if self._playwright is not None:
+            if self._page is not None and self._page.context.browser is not None:
+                self._page.context.browser.close()
             self._playwright.stop()
 
-    def login(self, person: Person, *, acr: str | None = None, essential: bool = False, fresh: bool = True) -> Tokens:
-        """See `stack.login.app.Login`."""
-        if fresh or self._context is None:
-            if self._context is not None:
-                self._context.close()
-            self._context = self._browser.new_context()
-        page = self._context.new_page()
-        page.on("dialog", _name_the_key)
-        try:
-            with Callback(self._app, acr, essential) as callback:
-                session, authenticator = _plug_in(page, person)
-                page.goto(callback.authorize_url)
-                self._walk(page, person, callback)
-                _remember_key(session, authenticator, person)
-                return callback.redeem()
-        except PlaywrightError as problem:
-            # The first line names the failed step; the rest is a call log with the URL and its parameters.
-            raise LoginStuck(f"the browser failed: {str(problem).splitlines()[0][:160]}") from problem
-        finally:
-            page.close()
+    @property
+    def factor(self) -> SavedFactor:
+        """The person's factor; what a security key holds changes with each use."""
+        return self._saved
 
-    def _walk(self, page: Page, person: Person, callback: Callback) -> None:
-        deadline = time.monotonic() + PATIENCE
-        last = ""
-        while not callback.arrived.is_set():
-            step = _next_step(page, person)
-            if step and step != last:
-                deadline = time.monotonic() + PATIENCE
-                last = step
-            if time.monotonic() > deadline:
-                raise LoginStuck(f"the login stopped at {_describe(page)}")
-            page.wait_for_timeout(80)
+    def first_login(self, login: FirstLogin) -> Tokens:
+        """Replace the temporary password, register the factor. Raises LoginFailed."""
+        person = _Person(login.username, login.temporary_password, login.new_password, login.factor)
+        return self._run(Login(login.username, login.temporary_password, acr=login.acr), person)
+
+    def login(self, login: Login) -> Tokens:
+        """Log in, or use the running session. Raises LoginFailed."""
+        return self._run(login, _Person(login.username, login.password))
+
+    @contextmanager
+    def _key_plugged_in(self, page: Page) -> Iterator[None]:
+        """The security key, there only while a page asks for it.
+
+        The page for the password also waits for a passkey, and a virtual key without one says "failed"
+        at once where a real browser would go on waiting.
+        """
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("WebAuthn.enable", {"enableUI": False})
+        key = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": _SECURITY_KEY})
+        for credential in self._saved.key:
+            devtools.send("WebAuthn.addCredential", {**key, "credential": credential})
+        yield
+        self._saved.key = devtools.send("WebAuthn.getCredentials", key)["credentials"]
+        devtools.send("WebAuthn.removeVirtualAuthenticator", key)
+        devtools.send("WebAuthn.disable")
+        devtools.detach()
+
+    def _run(self, login: Login, person: _Person) -> Tokens:
+        if self._page is None:
+            raise LoginFailed("the driver is closed: use it in a with statement")
+        with Redirect() as redirect:
+            request = AuthorizationRequest(self._issuer, self._client_id, redirect, login)
+            try:
+                answer = self._walk(self._page, request.url, redirect, person)
+            except PlaywrightError as problem:
+                # The message of Playwright quotes the page's address, which holds the code after a login.
+                raise LoginFailed(f"the browser failed {_where(self._page)}: {type(problem).__name__}") from None
+            return request.tokens(answer)
+
+    def _walk(self, page: Page, url: str, redirect: Redirect, person: _Person) -> dict[str, str]:
+        deadline = time.monotonic() + self._timeout
+        self.visited = []
+        page.goto(url)
+        while time.monotonic() < deadline:
+            if redirect.answer is not None:
+                return redirect.answer
+            name = next((name for name, selector in _PAGES.items() if page.locator(selector).count()), None)
+            if name is None:
+                if page.locator("#kc-error-message").count():
+                    break
+                redirect.arrived.wait(0.1)
+                continue
+            self.visited.append(name)
+            if self.visited.count(name) > _SAME_PAGE:
+                break
+            page.evaluate("window.tradepulseSeen = true")
+            with self._key_plugged_in(page) if name in _KEY_PAGES else nullcontext():
+                self._answer(page, name, person)
+                self._await_next(page, redirect, deadline)
+        raise LoginFailed(f"the login of {person.username} stopped {_where(page)}")
+
+    def _await_next(self, page: Page, redirect: Redirect, deadline: float) -> None:
+        """Wait until the page that was answered is gone."""
+        while time.monotonic() < deadline and redirect.answer is None:
+            try:
+                if not page.evaluate("window.tradepulseSeen === true && document.readyState !== 'loading'"):
+                    page.wait_for_load_state("domcontentloaded")
+                    return
+            except PlaywrightError:
+                # The page is being replaced while we ask it.
+                page.wait_for_load_state("domcontentloaded")
+            redirect.arrived.wait(0.05)
+
+    def _answer(self, page: Page, name: str, person: _Person) -> None:
+        match name:
+            case "password":
+                if page.locator("#username").count() and page.locator("#username").is_visible():
+                    page.fill("#username", person.username)
+                page.fill("#password", person.password)
+                page.click("#kc-login")
+            case "update-password":
+                if person.new_password is None:
+                    raise LoginFailed(f"{person.username} has to set a new password: use first_login")
+                page.fill("#password-new", person.new_password)
+                page.fill("#password-confirm", person.new_password)
+                page.locator("#kc-passwd-update-form [type=submit]").first.click()
+            case "choose-factor":
+                page.click(f"#tradepulse-{person.factor}")
+            case "register-key":
+                page.click("#registerWebAuthn")
+            case "register-app":
+                self._saved.secret = page.input_value("#totpSecret")
+                page.fill("#totp", self._saved.code())
+                page.fill("#userLabel", "authenticator app")
+                page.click("#saveTOTPBtn")
+            case "use-key":
+                page.click("#authenticateWebAuthnButton")
+            case "use-app":
+                page.fill("#otp", self._saved.code())
+                page.click("#kc-login")
 
 
-def _next_step(page: Page, person: Person) -> str:
-    """Does what the page asks for and says what that was; empty when it asks for nothing we know."""
+def _accept(dialog: Dialog) -> None:
+    dialog.accept(_LABEL)
+
+
+def _where(page: Page) -> str:
+    """The page in words: its heading and visible error, never its address or its fields."""
     try:
-        if error := _complaint(page):
-            raise LoginStuck(f"Keycloak refused: {error}")
-        for name, asked, act in STEPS:
-            if page.locator(asked).first.is_visible():
-                act(page, person)
-                return name
-    except PlaywrightError as problem:
-        # The page may navigate between the look and the act; the next look sees the new page.
-        if not any(word in str(problem) for word in ("navigat", "detached", "destroyed")):
-            raise
-    return ""
-
-
-def _choose_password(page: Page, person: Person) -> None:
-    person.password = person.new_password = person.new_password or person.password
-    page.fill("#password-new", person.password)
-    page.fill("#password-confirm", person.password)
-    _submit(page, "#password-new")
-
-
-def _give_password(page: Page, person: Person) -> None:
-    if page.locator("#username").is_visible():
-        page.fill("#username", person.username)
-    page.fill("#password", person.password)
-    _submit(page, "#password")
-
-
-def _choose_factor(page: Page, person: Person) -> None:
-    page.click(f'button[name="factor"][value="{person.factor}"]')
-
-
-def _press(button: str) -> Callable[[Page, Person], None]:
-    def press(page: Page, person: Person) -> None:
-        page.click(button)
-        # The ceremony runs in the page's script; asking again at once would start a second one.
-        page.wait_for_timeout(300)
-
-    return press
-
-
-def _register_app(page: Page, person: Person) -> None:
-    person.totp_secret = page.locator("#totpSecret").input_value()
-    page.fill("#totp", totp(person.totp_secret))
-    if page.locator("#userLabel").is_visible():
-        page.fill("#userLabel", "phone")
-    _submit(page, "#totp")
-
-
-def _use_app(page: Page, person: Person) -> None:
-    if person.totp_secret is None:
-        raise LoginStuck("Keycloak asks for a code of an authenticator app that this person does not have")
-    page.fill("#otp", totp(person.totp_secret))
-    _submit(page, "#otp")
-
-
-STEPS: tuple[tuple[str, str, Callable[[Page, Person], None]], ...] = (
-    ("new password", "#password-new", _choose_password),
-    ("password", "#password", _give_password),
-    ("choose factor", 'button[name="factor"]', _choose_factor),
-    ("register key", "#registerWebAuthn", _press("#registerWebAuthn")),
-    ("use key", "#authenticateWebAuthnButton", _press("#authenticateWebAuthnButton")),
-    ("register app", "form:has(#totpSecret) #totp", _register_app),
-    ("use app", "#otp", _use_app),
-)
-"""What a page may ask for: the step's name, the element that asks, and what a person then does."""
-
-
-def _submit(page: Page, field: str) -> None:
-    """Sends the form that a field belongs to, by the button a person would press."""
-    page.locator(f"form:has({field})").locator('input[type="submit"], button[type="submit"]').first.click()
-    page.wait_for_load_state()
-
-
-def _complaint(page: Page) -> str | None:
-    """What the page reports as wrong, if it does."""
-    for selector in (
-        "#input-error",
-        "[id^='input-error-']",
-        "#kc-error-message .instruction",
-        ".pf-m-danger .kc-feedback-text",
-    ):
-        found = page.locator(selector)
-        if found.count() and found.first.is_visible():
-            return " ".join(found.first.inner_text().split())[:200]
-    return None
-
-
-def _describe(page: Page) -> str:
-    heading = page.locator("h1")
-    title = heading.first.inner_text() if heading.count() else page.title()
-    return f"the page “{' '.join(title.split())}” ({urlpath(page.url)})"
-
-
-def urlpath(url: str) -> str:
-    """A URL without its query, which may hold a code or a session."""
-    return url.split("?", 1)[0]
-
-
-def _plug_in(page: Page, person: Person) -> tuple[CDPSession, str]:
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable", {"enableUI": False})
-    authenticator = str(session.send("WebAuthn.addVirtualAuthenticator", {"options": KEY})["authenticatorId"])
-    if person.security_key is not None:
-        session.send("WebAuthn.addCredential", {"authenticatorId": authenticator, "credential": person.security_key})
-    return session, authenticator
-
-
-def _remember_key(session: CDPSession, authenticator: str, person: Person) -> None:
-    held: list[dict[str, Any]] = session.send("WebAuthn.getCredentials", {"authenticatorId": authenticator})[
-        "credentials"
-    ]
-    if held:
-        person.security_key = held[0]
-
-
-def _name_the_key(dialog: Dialog) -> None:
-    """Keycloak asks for the key's label with a JavaScript prompt."""
-    dialog.accept("security key")
+        title: Any = page.locator("#kc-page-title, h1").first.inner_text(timeout=1000)
+    except PlaywrightError:
+        title = "unknown page"
+    try:
+        errors = " ".join(page.locator(_ERRORS).all_inner_texts())
+    except PlaywrightError:
+        errors = ""
+    shown = " ".join(errors.split())
+    return f"at “{' '.join(str(title).split())}”" + (f": {shown}" if shown else "")

@@ -15,10 +15,15 @@ from admin_sync.model import Json, Ref, Resource
 PROFILE = "client_profile"
 POLICY = "client_policy"
 
+_Normal = Callable[[Mapping[str, Json]], dict[str, Json]]
+
 
 def normal_profile(profile: Mapping[str, Json]) -> dict[str, Json]:
     """A profile as it is compared."""
-    return {"description": profile.get("description") or "", "executors": [_part(p) for p in profile.get("executors") or []]}
+    return {
+        "description": profile.get("description") or "",
+        "executors": [_part(p) for p in profile.get("executors") or []],
+    }
 
 
 def normal_policy(policy: Mapping[str, Json]) -> dict[str, Json]:
@@ -38,7 +43,9 @@ def _part(part: Mapping[str, Json]) -> dict[str, Json]:
 class _DocumentAdapter:
     """One of the two documents: `field` in the realm's representation, `entries` in the document."""
 
-    def __init__(self, kind: str, field: str, entries: str, normal: Callable[[Mapping[str, Json]], dict[str, Json]]) -> None:
+    def __init__(
+        self, kind: str, field: str, entries: str, normal: Callable[[Mapping[str, Json]], dict[str, Json]]
+    ) -> None:
         self._kind = kind
         self._field = field
         self._entries = entries

@@ -28,8 +28,8 @@ class ClientScopeAdapter:
         if reader.representation is None:
             return
         export = reader.export
-        assigned = {name: "default" for name in export.get("defaultDefaultClientScopes", [])}
-        assigned |= {name: "optional" for name in export.get("defaultOptionalClientScopes", [])}
+        assigned = dict.fromkeys(export.get("defaultDefaultClientScopes", []), "default")
+        assigned |= dict.fromkeys(export.get("defaultOptionalClientScopes", []), "optional")
         for scope in export.get("clientScopes", []):
             if scope.get("protocol") != _PROTOCOL:
                 continue

@@ -49,7 +49,9 @@ class _Part:
         """The error to raise for this place."""
         return InvalidInput([Finding.at(self.source.position(self.path), "base-realm", message)])
 
-    def mapping(self, *, required: frozenset[str] = frozenset(), allowed: frozenset[str] | None = None) -> dict[str, Json]:
+    def mapping(
+        self, *, required: frozenset[str] = frozenset(), allowed: frozenset[str] | None = None
+    ) -> dict[str, Json]:
         """The value as a mapping with these keys."""
         if not isinstance(self.value, dict):
             raise self.refuse("a mapping is needed here")
@@ -91,7 +93,9 @@ class _Part:
 _Section = Callable[[_Part, str], Iterator[Resource]]
 
 
-def _from_file(source: Source, sections: Mapping[str, _Section], realm_name: str, variables: Mapping[str, str]) -> list[Resource]:
+def _from_file(
+    source: Source, sections: Mapping[str, _Section], realm_name: str, variables: Mapping[str, str]
+) -> list[Resource]:
     data, findings = expand(source, variables)
     if findings:
         raise InvalidInput(findings)
@@ -151,12 +155,16 @@ def _flows(part: _Part, _realm_name: str) -> Iterator[Resource]:
     for alias, declared in part.children():
         attrs = declared.mapping(required=frozenset({"executions"}), allowed=frozenset({"description"}))
         steps = [_step(step) for step in declared.child("executions").items()]
-        yield declared.resource(Ref(flow.FLOW, alias), {"description": attrs.get("description", ""), "executions": steps})
+        yield declared.resource(
+            Ref(flow.FLOW, alias), {"description": attrs.get("description", ""), "executions": steps}
+        )
 
 
 def _step(part: _Part) -> Json:
     if "flow" in part.mapping():
-        attrs = part.mapping(required=frozenset({"flow", "executions"}), allowed=frozenset({"requirement", "description"}))
+        attrs = part.mapping(
+            required=frozenset({"flow", "executions"}), allowed=frozenset({"requirement", "description"})
+        )
         return {
             "flow": attrs["flow"],
             "description": attrs.get("description", ""),

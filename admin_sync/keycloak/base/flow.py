@@ -163,7 +163,9 @@ def _add_steps(writer: Writer, parent: str, parent_alias: str, steps: list[Json]
             writer.connection.post(executions, {**body, "authenticatorFlow": True, "flowId": identity})
             _add_steps(writer, str(identity), step["flow"], step["executions"])
             continue
-        execution = writer.connection.post(executions, {**body, "authenticatorFlow": False, "authenticator": step["use"]})
+        execution = writer.connection.post(
+            executions, {**body, "authenticatorFlow": False, "authenticator": step["use"]}
+        )
         if step["config"]:
             config = {"alias": _config_alias(parent_alias, step["use"], str(execution)), "config": step["config"]}
             writer.connection.post(f"{executions}/{execution}/config", config)
@@ -181,7 +183,9 @@ def _configure(writer: Writer, execution: Mapping[str, Json], step: flow_tree.St
     if identity is None:
         if step["config"]:
             alias = _config_alias("", step["use"], execution["id"])
-            writer.connection.post(f"{base}/executions/{execution['id']}/config", {"alias": alias, "config": step["config"]})
+            writer.connection.post(
+                f"{base}/executions/{execution['id']}/config", {"alias": alias, "config": step["config"]}
+            )
         return
     path = f"{base}/config/{identity}"
     current = writer.connection.get(path)
@@ -206,9 +210,7 @@ def _flow(alias: str, description: str, *, top_level: bool) -> dict[str, Json]:
     }
 
 
-def _rename(
-    writer: Writer, flow: Mapping[str, Json], alias: str, description: str, *, top_level: bool = True
-) -> None:
+def _rename(writer: Writer, flow: Mapping[str, Json], alias: str, description: str, *, top_level: bool = True) -> None:
     body = {**_flow(alias, description, top_level=top_level), "id": flow["id"]}
     writer.connection.put(f"{_flows(writer)}/{flow['id']}", body)
 

@@ -1,6 +1,9 @@
 package example.tradepulse.keycloak.factor;
 
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Optional;
+import java.util.Set;
 
 import org.keycloak.authentication.RequiredActionContext;
 import org.keycloak.authentication.RequiredActionProvider;
@@ -31,7 +34,7 @@ final class ChooseFactor implements RequiredActionProvider {
     @Override
     public void evaluateTriggers(RequiredActionContext context) {
         // Also for accounts that lost their only factor, and those that came before this action was a default one.
-        if (!hasFactor(context.getUser()) && !isImpersonated(context)) {
+        if (!hasFactor(context.getUser()) && !isRegistering(context) && !isImpersonated(context)) {
             context.getAuthenticationSession().addRequiredAction(ChooseFactorFactory.PROVIDER_ID);
         }
     }
@@ -42,7 +45,7 @@ final class ChooseFactor implements RequiredActionProvider {
             // A factor registered now would be the impersonator's, in somebody else's account.
             context.getEvent().error(Errors.NOT_ALLOWED);
             context.failure(Errors.NOT_ALLOWED);
-        } else if (hasFactor(context.getUser())) {
+        } else if (hasFactor(context.getUser()) || isRegistering(context)) {
             context.success();
         } else {
             context.challenge(context.form().createForm(TEMPLATE));
@@ -68,6 +71,13 @@ final class ChooseFactor implements RequiredActionProvider {
 
     private static boolean hasFactor(UserModel user) {
         return user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> Factor.isOne(credential.getType()));
+    }
+
+    /** Whether this login goes through a registration anyway: by a choice made before, or by an administrator's order. */
+    private static boolean isRegistering(RequiredActionContext context) {
+        Set<String> pending = new HashSet<>(context.getAuthenticationSession().getRequiredActions());
+        context.getUser().getRequiredActionsStream().forEach(pending::add);
+        return Arrays.stream(Factor.values()).map(Factor::registration).anyMatch(pending::contains);
     }
 
     private static boolean isImpersonated(RequiredActionContext context) {

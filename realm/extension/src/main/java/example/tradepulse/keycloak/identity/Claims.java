@@ -11,6 +11,7 @@ final class Claims {
     static final String GROUPS = "groups";
     static final String ASSURANCE_LEVEL = "assurance_level";
     static final String AMR = "amr";
+    static final String ORGANIZATION = "organization";
 
     /** The role attribute, and the value in it, by which admin-sync marks what it owns. */
     static final String MANAGED_ATTRIBUTE = "tradepulse.managed";

@@ -2,6 +2,7 @@ package example.tradepulse.keycloak.identity;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -28,7 +29,7 @@ import org.keycloak.representations.IDToken;
  *
  * <p>{@code groups} holds the names of the realm roles in force, through composites and groups, but only of roles that
  * carry our ownership mark: what somebody made by hand in the console confers nothing. {@code assurance_level} repeats
- * the {@code acr} that Keycloak's own mapper computed before us; {@code amr} loses its duplicates.
+ * the {@code acr} that Keycloak's own mapper computed before us; {@code amr} loses its duplicates, and {@code organization} goes when it is empty.
  */
 public final class IdentityMapper extends AbstractOIDCProtocolMapper
         implements OIDCAccessTokenMapper, OIDCIDTokenMapper, UserInfoTokenMapper, TokenIntrospectionTokenMapper {
@@ -59,6 +60,10 @@ public final class IdentityMapper extends AbstractOIDCProtocolMapper
         token.setOtherClaims(Claims.ASSURANCE_LEVEL, service ? Claims.LOWEST_LEVEL : Claims.assuranceLevel(token.getAcr()));
         Optional.ofNullable(token.getOtherClaims().get(Claims.AMR))
                 .ifPresent(methods -> token.setOtherClaims(Claims.AMR, Claims.withoutDuplicates(methods)));
+        // Keycloak's mapper of organization groups leaves an empty object with people who belong to no partner.
+        if (token.getOtherClaims().get(Claims.ORGANIZATION) instanceof Map<?, ?> partners && partners.isEmpty()) {
+            token.getOtherClaims().remove(Claims.ORGANIZATION);
+        }
     }
 
     private static Set<String> managedRoles(UserModel user, RealmModel realm) {
