@@ -58,7 +58,7 @@ def opa_binary(layout: Layout, commands: Commands) -> str | None:
         target = opa.built(layout.tools).parent
         target.mkdir(parents=True, exist_ok=True)
         commands.run(
-            [go, "install", "-trimpath", "-ldflags=-s -w", opa.BUILD],
+            [go, "install", "-ldflags=-s -w", opa.BUILD],
             log=layout.logs / "opa-build.log",
             # Without C Go needs no C compiler, and nothing that the stack uses is lost.
             environment={"GOBIN": str(target), "CGO_ENABLED": "0", "GOFLAGS": os.environ.get("GOFLAGS", "")},
