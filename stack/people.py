@@ -10,39 +10,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
-from pathlib import Path
 
 from admin_sync.keycloak.connection import Connection, segment
+from admin_sync.settings import settings
 from stack.layout import Layout
 from stack.settings import REALM, read
 
 
-@dataclass(frozen=True)
-class Admin:
-    """The service account that Keycloak made at its first start."""
-
-    url: str
-    realm: str
-    client_id: str
-    secret_file: Path
-
-    def secret(self) -> str:
-        """Its secret."""
-        return self.secret_file.read_text().strip()
-
-
 def connect(layout: Layout) -> Connection:
     """A connection to this stack's Keycloak as admin-sync."""
-    values = read(layout)
-    return Connection(
-        Admin(
-            values["ADMIN_SYNC_KEYCLOAK_URL"],
-            values["ADMIN_SYNC_REALM"],
-            values["ADMIN_SYNC_CLIENT_ID"],
-            Path(values["ADMIN_SYNC_CLIENT_SECRET_FILE"]),
-        )
-    )
+    return Connection(settings(read(layout)).account())
 
 
 def give_passwords(admin: Connection, realm: str) -> dict[str, str]:

@@ -21,11 +21,11 @@ from joserfc.jwk import ECKey
 
 from admin_sync.bundle.keys import create_key
 from admin_sync.bundle.opa_config import opa_config, render_config
+from stack import settings
 from stack.files import read_json, write
 from stack.keycloak import ADMIN_CLIENT
 from stack.layout import Layout
 from stack.postgres import ROLES, SUPERUSER
-from stack.settings import settings
 
 IDENTITY_PROVIDER_SECRETS = ("workforce", "mock")
 
@@ -98,8 +98,7 @@ def main() -> None:
             )
         ),
     )
-    values = settings(layout, ports, clients=sorted(clients), admin_client=ADMIN_CLIENT)
-    write(layout.environment, "".join(f"{key}={value}\n" for key, value in sorted(values.items())))
+    settings.write(layout, settings.settings(layout, ports, clients=sorted(clients), admin_client=ADMIN_CLIENT))
 
 
 def _once(path: Path, text: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 
-from stack import opa
+from stack import files, opa
 from stack.layout import STATE_VARIABLE, Layout
 from stack.neighbours import ISSUERS
 
@@ -62,10 +63,15 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
     }
 
 
+def write(layout: Layout, values: Mapping[str, str]) -> None:
+    """Make `.stack/env`: lines that a shell can source, values quoted where they need it."""
+    files.write(layout.environment, "".join(f"{key}={shlex.quote(values[key])}\n" for key in sorted(values)))
+
+
 def read(layout: Layout) -> dict[str, str]:
     """The settings of a stack that has been provided, as environment variables."""
-    lines = layout.environment.read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    words = shlex.split(layout.environment.read_text())
+    return dict(word.split("=", 1) for word in words)
 
 
 def with_references(layout: Layout) -> dict[str, str]:

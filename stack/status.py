@@ -42,7 +42,8 @@ def welcome(layout: Layout) -> list[str]:
         f"settings    {layout.environment}",
         f"audit       {layout.audit}",
         "",
-        "Next: make status | make logs | make demo | make test | make down",
+        f"Next: set -a; . {layout.environment}; set +a; .venv/bin/admin-sync plan",
+        "      make status | make logs | make demo | make test | make down",
     ]
 
 
