@@ -101,9 +101,17 @@ def diff(desired: Desired, current: Current, order: Sequence[str]) -> Plan:
 
 
 def _created(resource: Resource) -> Iterator[Difference]:
+    """What a new object starts with; mappings are spelt out, so that a secret inside one is known as such."""
+
+    def spelt_out(value: Json, path: str) -> Iterator[Difference]:
+        if isinstance(value, Mapping) and value:
+            for name, inner in sorted(value.items()):
+                yield from spelt_out(inner, f"{path}.{name}")
+        elif value is not None:
+            yield Difference(path, None, value, _is_secret(path, resource.secrets))
+
     for name, value in sorted(resource.attrs.items()):
-        if value is not None:
-            yield Difference(name, None, value, name in resource.secrets)
+        yield from spelt_out(value, name)
 
 
 def _differences(

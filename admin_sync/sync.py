@@ -137,12 +137,14 @@ class Locked:
             if left.plan.empty:
                 trail.finished(planned.plan, progress.done, None)
                 return left
-            left = replace(left, plan=_only(left.plan, planned.plan.changes))
-            if left.plan.empty:
-                reason = None
+            ours = _only(left.plan, planned.plan.changes)
+            if ours.empty:
+                reason = Interrupted(f"somebody else changed the realm meanwhile: {_names(left.plan)}")
                 break
-        if reason is None:
-            reason = Interrupted("the realm was changed by somebody else meanwhile")
+            if reason is None and attempt:
+                reason = Interrupted(f"Keycloak took these changes and did not keep them: {_names(ours)}")
+                break
+            left = replace(left, plan=ours)
         trail.finished(planned.plan, progress.done, str(reason))
         raise Interrupted(f"{reason}; {progress}")
 
@@ -189,6 +191,15 @@ class _Progress:
 
     def __str__(self) -> str:
         return f"applied {self.done} of {len(self._plan.changes)} changes to {self._plan.realm}, a re-run is safe"
+
+
+def _names(plan: Plan) -> str:
+    """The first few objects of a plan, with what differs of them."""
+    shown = [
+        f"{change.ref} ({', '.join(difference.path for difference in change.differences[:3])})"
+        for change in plan.changes[:3]
+    ]
+    return "; ".join(shown) + (f" and {len(plan.changes) - 3} more" if len(plan.changes) > 3 else "")
 
 
 def _only(plan: Plan, approved: Iterable[Change]) -> Plan:

@@ -72,7 +72,7 @@ def cycles(document: Document) -> Iterator[Finding]:
 
 
 def _way_back(start: str, includes: dict[str, list[str]]) -> tuple[str, ...]:
-    waiting = [(child, (start,)) for child in includes[start]]
+    waiting: list[tuple[str, tuple[str, ...]]] = [(child, (start,)) for child in includes[start]]
     seen: set[str] = set()
     while waiting:
         here, trail = waiting.pop(0)

@@ -83,9 +83,9 @@ def _redirects(parts: Parts, name: str, listed: Iterable[Iterable[str]]) -> list
 
 def _interactive(
     parts: Parts, name: str, client: ConfidentialClient | PublicClient
-) -> tuple[dict[str, Any], dict[str, str]]:
+) -> tuple[dict[str, Any], dict[str, str | None]]:
     """The settings and attributes of the flows that a person takes part in."""
-    attributes = {"pkce.code.challenge.method": "S256"}
+    attributes: dict[str, str | None] = {"pkce.code.challenge.method": "S256"}
     if "device" in client.flows:
         attributes["oauth2.device.authorization.grant.enabled"] = "true"
     settings: dict[str, Any] = {"standard_flow": False, "redirect_uris": []}
@@ -115,7 +115,7 @@ def _confidential(parts: Parts, name: str, client: ConfidentialClient, origin: P
         attributes["standard.token.exchange.enabled"] = "true"
     if "jwt_grant" in flows:
         attributes["oauth2.jwt.authorization.grant.enabled"] = "true"
-        attributes["oauth2.jwt.authorization.grant.idp"] = "##".join(_person_providers(parts))
+        attributes["oauth2.jwt.authorization.grant.idp"] = "##".join(_person_providers(parts)) or None
     rights = _rights(client) if "client_credentials" in flows else []
     if "client_credentials" in flows:
         settings |= {"service_account": True, "default_scopes": sorted((*_SCOPES, "service_account"))}

@@ -152,7 +152,8 @@ class Connection:
                 case "PUT":
                     response = self._session.raw_put(target, data=_encode(body), **arguments)
                 case "DELETE":
-                    response = self._session.raw_delete(target, data=None if body is None else _encode(body), **arguments)
+                    payload = None if body is None else _encode(body)
+                    response = self._session.raw_delete(target, data=payload, **arguments)
                 case _:
                     raise ValueError(method)
         except KeycloakConnectionError as problem:

@@ -94,7 +94,8 @@ def _representation(client_id: str, wanted: Mapping[str, Any]) -> dict[str, Json
         "redirectUris": wanted["redirect_uris"],
         "webOrigins": wanted["web_origins"],
         "authenticationFlowBindingOverrides": {"browser": "", "direct_grant": ""},
-        "attributes": dict(wanted["attributes"]),
+        # An empty value is how Keycloak is told to remove an attribute.
+        "attributes": {name: value or "" for name, value in wanted["attributes"].items()},
     }
     return body
 

@@ -1,0 +1,73 @@
+"""Plans for a terminal: plain lines with `+ ~ -`, in colour only where that was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from admin_sync.model import Json
+
+_SIGNS: Final = {"create": "+", "update": "~", "delete": "-"}
+_COLOURS: Final = {"create": "\033[32m", "update": "\033[33m", "delete": "\033[31m"}
+_RESET: Final = "\033[0m"
+_LONGEST: Final = 100
+
+
+def text(views: Sequence[Json], colour: bool = False) -> str:
+    """The plans of several environments, and one line that sums them up."""
+    lines = [line for one in views for line in _environment(one, colour)]
+    total = {key: sum(one["summary"][key] for one in views) for key in ("add", "change", "destroy")}
+    lines.append(f"Plan: {total['add']} to add, {total['change']} to change, {total['destroy']} to destroy.")
+    return "\n".join(lines) + "\n"
+
+
+def _environment(one: Json, colour: bool) -> Iterator[str]:
+    yield f"{one['realm']} ({one['environment']}), read in {one['requests']} requests"
+    if not one["changes"]:
+        yield "  nothing to change"
+    for change in one["changes"]:
+        sign = _SIGNS[change["action"]]
+        line = f"  {sign} {change['kind']} {printable(change['name'])}"
+        where = f"  ({change['at']})" if change["at"] else ""
+        yield f"{_COLOURS[change['action']]}{line}{_RESET}{where}" if colour else f"{line}{where}"
+        for difference in change["differences"]:
+            yield f"      {difference['path']}: {described(difference, created=change['action'] == 'create')}"
+    yield from _section("who gains and loses", [effect_line(effect) for effect in one["effects"]])
+    waiting = [f"{item['kind']} {printable(item['name'])}: {item['reason']}" for item in one["pending"]]
+    yield from _section("waiting", waiting)
+    yield from _section("warnings", one["warnings"])
+    yield ""
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"  {title}:"
+        for line in lines:
+            yield f"    {printable(line)}"
+
+
+def effect_line(effect: Json) -> str:
+    """`+ person permission  by group x → role y`."""
+    sign = "+" if effect["effect"] == "gains" else "-"
+    return f"{sign} {effect['subject']} {effect['effect']} {effect['permission']} by {' → '.join(effect['way'])}"
+
+
+def described(difference: Json, *, created: bool) -> str:
+    """What one attribute was and becomes, shortened; a secret is only said to change."""
+    if difference.get("secret"):
+        return "(secret) is set" if created else "(secret) changes"
+    if created:
+        return shown(difference["after"])
+    return f"{shown(difference['before'])} → {shown(difference['after'])}"
+
+
+def shown(value: Json) -> str:
+    """A value on one line."""
+    spelt = printable(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    return spelt if len(spelt) <= _LONGEST else f"{spelt[:_LONGEST]}…"
+
+
+def printable(line: str) -> str:
+    """A line that cannot move the cursor: what comes from a server may hold control characters."""
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in line)

@@ -1,0 +1,64 @@
+"""A plan in a file, to be reviewed and then applied as it was reviewed or not at all.
+
+The file's digest tells an edited file; the realm itself tells a stale one: under the lock the plan
+is made again, and it must say the same, values that would be overwritten included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+
+from admin_sync.errors import Refused
+from admin_sync.model import Json
+from admin_sync.render.view import document
+from identity.strict_json import StrictJsonError, loads
+
+_MAX_BYTES = 64 * 1024 * 1024
+
+
+def save(path: Path, views: Sequence[Json]) -> str:
+    """Write a plan; its digest. Raises OSError."""
+    body = document(views)
+    digest = _digest(body)
+    path.write_bytes(rfc8785.dumps({**body, "digest": digest}) + b"\n")
+    return digest
+
+
+def load(path: Path) -> list[dict[str, Any]]:
+    """The environments' views in a saved plan. Raises Refused for a file that is not as it was saved."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+        found = loads(raw, max_bytes=_MAX_BYTES, max_depth=64)
+    except OSError as problem:
+        raise Refused(f"{path} cannot be read ({problem.strerror}); make the plan again") from None
+    except StrictJsonError:
+        raise Refused(f"{path} is no saved plan; make it with plan --out {path}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("environments"), list):
+        raise Refused(f"{path} is no saved plan; make it with plan --out {path}")
+    digest = found.pop("digest", None)
+    if found.get("version") != 1 or digest != _digest(found):
+        raise Refused(f"{path} was edited after it was saved; make the plan again and have it reviewed")
+    return found["environments"]
+
+
+def compare(saved: dict[str, Any], fresh: dict[str, Any]) -> None:
+    """Raises Refused, naming the first difference, unless both say the same."""
+    realm = saved["realm"]
+    for part in ("realm", "changes", "effects", "pending"):
+        # Through JSON and back: a tuple and a list are the same in a file.
+        if _digest(saved[part]) != _digest(fresh[part]):
+            before, after = len(saved[part]), len(fresh[part])
+            raise Refused(
+                f"the saved plan for {realm} is stale: the realm or the configuration moved since ({part}: {before} "
+                f"then, {after} now); make the plan again and have it reviewed"
+            )
+
+
+def _digest(value: Json) -> str:
+    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
