@@ -1,8 +1,9 @@
 """Logs: one JSON object per line on stderr, without secrets.
 
 What is known to be secret is kept out at the source; this is the net under it. Values whose key
-names a secret are masked, request headers and bodies are dropped, text is masked where it has the
-shape of a token, and tracebacks carry no local variables, which is where secrets sit.
+names a secret are masked, request headers and bodies are dropped, and text is masked where it has the
+shape of a token. Tracebacks carry no local variables, and the messages of our own errors only: those
+of libraries quote what they were given.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import logging
 import logging.config
 import re
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 import orjson
 import structlog
+from structlog.typing import ExcInfo
 
 from identity.redact import MASK, redact_text
 from identity.trace import current_trace_id
@@ -30,6 +33,9 @@ _NOT_SECRET = frozenset({"status_code", "exit_code", "error_code", "reason_code"
 _DROPPED = frozenset(
     {"headers", "request_headers", "response_headers", "body", "request_body", "payload", "form", "locals"}
 )
+_OUR_PACKAGES = frozenset({"identity", "admin_sync", "vault_api", "session_broker", "workspace", "stack"})
+_MAX_CAUSES = 8
+_MAX_FRAMES = 40
 _MAX_DEPTH = 8
 _MAX_TEXT = 4096
 
@@ -48,7 +54,7 @@ def configure(service: str, *, level: str = "INFO", stream: TextIO | None = None
     ]
     final: list[structlog.typing.Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+        structlog.processors.ExceptionRenderer(_describe),
         redact,
         structlog.processors.JSONRenderer(serializer=_dumps),
     ]
@@ -106,6 +112,26 @@ def _clean(value: Any, depth: int) -> Any:
     text = value if isinstance(value, str) else repr(value)
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return redact_text(text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…")
+
+
+def _describe(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    """An exception and its causes, outermost first: type, message if it is ours, and where it passed."""
+    described: list[dict[str, Any]] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None and len(described) < _MAX_CAUSES:
+        kind = type(error)
+        own = kind.__module__.partition(".")[0] in _OUR_PACKAGES
+        frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
+        described.append(
+            {
+                "type": f"{kind.__module__}.{kind.__qualname__}",
+                # An OSError's strerror is the system's; its file names are paths we chose.
+                "message": str(error) if own else error.strerror if isinstance(error, OSError) else "[withheld]",
+                "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+            }
+        )
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return described
 
 
 def _add_context(service: str) -> structlog.typing.Processor:
