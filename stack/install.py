@@ -55,6 +55,8 @@ def opa_binary(layout: Layout, commands: Commands) -> str | None:
         if found is not None:
             return UNCHANGED if found.is_relative_to(layout.tools) else str(found)
         go = opa.go()
+        if go is None:
+            raise StepFailed("no OPA and no Go to build it: install either")
         target = opa.built(layout.tools).parent
         target.mkdir(parents=True, exist_ok=True)
         commands.run(

@@ -48,10 +48,10 @@ def _maven() -> str | None:
 
 
 def _opa(tools: Path) -> str | None:
-    if opa.find(tools) is not None or shutil.which("go") is not None:
+    if opa.find(tools) is not None or opa.go() is not None:
         return None
-    wanted = ".".join(map(str, opa.MINIMUM))
-    return f"no opa of version {wanted} or newer, and no go to build it: install OPA or Go (Debian: golang-go)"
+    wanted, go = (".".join(map(str, version)) for version in (opa.MINIMUM, opa.OLDEST_GO))
+    return f"no opa of version {wanted} or newer, and no go {go} or newer to build it: install OPA or Go"
 
 
 def _linux() -> str | None:

@@ -29,8 +29,10 @@ def program(folder: Path, name: str, body: str) -> None:
 def test_everything_missing_is_named_in_one_run(bare_path: Path) -> None:
     lines = prerequisites.missing(bare_path)
     assert [line.split(":")[0] for line in lines] == [
-        "no java", "no mvn", "no opa of version 1.21.3 or newer, and no go to build it",
-    ]  # fmt: skip
+        "no java",
+        "no mvn",
+        "no opa of version 1.21.3 or newer, and no go 1.21 or newer to build it",
+    ]
     assert all("install" in line and "\n" not in line for line in lines)
 
 
@@ -48,6 +50,13 @@ def test_an_opa_with_the_signature_bypass_does_not_count(bare_path: Path) -> Non
     program(bare_path, "opa", "echo 'Version: 1.21.2'")
     assert [line for line in prerequisites.missing(bare_path) if "no opa" in line]
     program(bare_path, "opa", "echo 'Version: 1.21.3'")
+    assert not [line for line in prerequisites.missing(bare_path) if "no opa" in line]
+
+
+def test_a_go_that_cannot_build_opa_does_not_count(bare_path: Path) -> None:
+    program(bare_path, "go", "echo 'go version go1.19.8 linux/amd64'")
+    assert [line for line in prerequisites.missing(bare_path) if "no opa" in line]
+    program(bare_path, "go", "echo 'go version go1.21.0 linux/amd64'")
     assert not [line for line in prerequisites.missing(bare_path) if "no opa" in line]
 
 
