@@ -45,7 +45,7 @@ class Caller:
     principal: Principal
     partner: str
     connection: str | None
-    path: str
+    resource: str
     ip: str | None
 
     def event(self, outcome: str, **members: object) -> AuditEvent:
@@ -55,7 +55,13 @@ class Caller:
         anybody's trail.
         """
         account = self.partner if self.principal.membership(self.partner) is not None else None
-        filled = {"partner": account, "action": self.call.permission, "resource": self.path, "ip": self.ip, **members}
+        filled = {
+            "partner": account,
+            "action": self.call.permission,
+            "resource": self.resource,
+            "ip": self.ip,
+            **members,
+        }
         return event_by(self.principal, self.call.event, outcome, **filled)
 
 
@@ -89,7 +95,7 @@ class Gate:
 
         Raises TokenRejected (401), KeysUnavailable (503), AuditUnavailable (503).
         """
-        path, ip = str(request.scope["path"]), request.client.host if request.client else None
+        resource, ip = _resource(partner, connection), request.client.host if request.client else None
         token = None
         try:
             token = bearer_token(request)
@@ -98,14 +104,14 @@ class Gate:
             self._metrics.tokens.labels(error.reason.value).inc()
             # A request without any token is how every well-behaved client begins; it is only counted.
             if error.reason != RejectReason.MISSING:
-                await self._rejected(call, path, ip, reason=error.reason.value, token=token)
+                await self._rejected(call, resource, ip, reason=error.reason.value, token=token)
             raise
         except KeysUnavailable:
             self._metrics.tokens.labels("keys_unavailable").inc()
-            await self._rejected(call, path, ip, reason="keys_unavailable", token=token, outcome="failure")
+            await self._rejected(call, resource, ip, reason="keys_unavailable", token=token, outcome="failure")
             raise
         self._metrics.tokens.labels("accepted").inc()
-        return Caller(call=call, principal=principal, partner=partner, connection=connection, path=path, ip=ip)
+        return Caller(call=call, principal=principal, partner=partner, connection=connection, resource=resource, ip=ip)
 
     async def admit(self, caller: Caller, resource: Mapping[str, str] | None = None) -> Admitted:
         """The caller, if the policy allows the call; `resource` is what else the policy should know.
@@ -135,7 +141,7 @@ class Gate:
                 principal=caller.principal,
                 partner=caller.partner,
                 connection=caller.connection,
-                path=caller.path,
+                resource=caller.resource,
                 ip=caller.ip,
                 decision=decision,
             )
@@ -164,7 +170,7 @@ class Gate:
             raise await self.refused(caller, problem) from None
 
     async def _rejected(
-        self, call: Call, path: str, ip: str | None, *, reason: str, token: str | None, outcome: str = "denied"
+        self, call: Call, resource: str, ip: str | None, *, reason: str, token: str | None, outcome: str = "denied"
     ) -> None:
         await self._trail.record(
             AuditEvent(
@@ -173,7 +179,7 @@ class Gate:
                 reason=reason,
                 actor=None if token is None else f"token:{self._verifier.name(token)}",
                 action=call.permission,
-                resource=path,
+                resource=resource,
                 ip=ip,
                 trace_id=trace_id(),
             )
@@ -188,3 +194,11 @@ class Gate:
             # 403 would say that the partner exists.
             return not_found()
         return forbidden(decision)
+
+
+def _resource(partner: str, connection: str | None) -> str:
+    """How audit lines name what was asked for. What could be no name is not repeated: it may be anything."""
+    shown = partner if names.is_partner(partner) else "?"
+    if connection is None:
+        return f"partners/{shown}"
+    return f"partners/{shown}/connections/{connection if names.is_connection(connection) else '?'}"

@@ -23,6 +23,8 @@ class VaultSettings(IdentitySettings):
     kms_file: Path | None = Field(default=None, validation_alias="VAULT_KMS_FILE")
     key_seconds: float = Field(default=300.0, gt=0, le=3600, validation_alias="VAULT_KEY_SECONDS")
     """How long a derived key stays in memory, and thus how long a removed salt or a lost KMS goes unnoticed."""
+    audit_lag_seconds: float = Field(default=30.0, gt=0, le=3600, validation_alias="VAULT_AUDIT_LAG_SECONDS")
+    """How far the audit file may fall behind the database before the vault says that it is not ready."""
     keycloak_admin_url: str = Field(validation_alias="VAULT_KEYCLOAK_ADMIN_URL")
     service_token_url: str | None = Field(default=None, validation_alias="VAULT_TOKEN_URL")
     """Where the vault gets its own token; the realm's token endpoint unless set."""

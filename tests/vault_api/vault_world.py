@@ -167,8 +167,8 @@ class Realm:
         now = int(time.time())
         organization = {} if partner is None else {partner: {"id": self.ids[partner], "groups": [f"/{role}"]}}
         document = {
-            "iss": self.issuer, "aud": "tradepulse-internal", "sub": f"sub-{partner}", "email": f"{partner}@example.test",
-            "groups": [], "assurance_level": "aal2", "acr": "aal2", "amr": ["pwd", "otp"], "auth_time": now - 5,
+            "iss": self.issuer, "aud": "tradepulse-internal", "sub": f"sub-{partner}",
+            "email": f"{partner}@example.test", "groups": [], "assurance_level": "aal2", "acr": "aal2", "amr": ["pwd", "otp"], "auth_time": now - 5,
             "azp": "tradepulse-cli", "sid": "session-1", "typ": "Bearer", "iat": now, "exp": now + 3600,
             "jti": secrets.token_hex(8), "organization": organization, **claims,
         }  # fmt: skip
@@ -273,6 +273,10 @@ class World:
 
 def credential_url(partner: str, connection: str) -> str:
     return f"/v1/partners/{partner}/connections/{connection}/credential"
+
+
+def audit_url(partner: str) -> str:
+    return f"/v1/partners/{partner}/audit"
 
 
 FIRST = {"If-None-Match": "*"}

@@ -15,8 +15,6 @@ from vault_api.vault import Vault
 
 _SECONDS = 2.0
 _REMEMBERED = 1.0
-MAX_BEHIND = 30.0
-"""Seconds the audit file may lag behind the database before the vault says that it is not ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,9 @@ async def _audit_file(vault: Vault) -> Check:
     behind, shipper = vault.shipper.behind_seconds, vault.shipper
     state = "another worker ships" if shipper.standby else f"{int(behind)} s behind"
     # Every event is safe in PostgreSQL already, so a short lag is no reason to take the vault away.
-    return Check(behind <= MAX_BEHIND, f"{state}, last round failed" if shipper.failing else state)
+    return Check(
+        behind <= vault.settings.audit_lag_seconds, f"{state}, last round failed" if shipper.failing else state
+    )
 
 
 CHECKS: Mapping[str, Callable[[Vault], Awaitable[Check]]] = {

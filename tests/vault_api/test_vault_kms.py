@@ -1,0 +1,143 @@
+"""The KMS seam: the contract of every provider, the file provider's own rules, and no start without one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from vault_world import World, private_file
+
+from vault_api.kms import PROVIDERS, Kms, KmsRefused, KmsUnavailable
+from vault_api.kms.file import FileKms, create_root_key_file
+from vault_api.kms.seam import KmsHealth, self_test
+
+
+def file_kms(tmp_path: Path) -> Kms:
+    create_root_key_file(tmp_path / "root.json")
+    return FileKms.from_file(tmp_path / "root.json")
+
+
+MAKERS = {"file": file_kms}
+"""How a test makes each provider; a provider without one fails the first test."""
+
+
+def test_every_provider_is_held_to_the_contract() -> None:
+    assert set(MAKERS) == set(PROVIDERS)
+
+
+@pytest.fixture(params=MAKERS)
+def kms(request: pytest.FixtureRequest, tmp_path: Path) -> Kms:
+    return MAKERS[request.param](tmp_path)
+
+
+async def test_a_provider_macs_and_says_that_it_can(kms: Kms) -> None:
+    await self_test(kms)
+    assert (await kms.health()).ok
+    assert len(await kms.mac(kms.current_version, b"")) == 32
+    assert len(await kms.mac(kms.current_version, b"x" * 4096)) == 32
+
+
+async def test_a_provider_refuses_a_version_it_does_not_have(kms: Kms) -> None:
+    with pytest.raises(KmsRefused):
+        await kms.mac(kms.current_version + 1, b"message")
+
+
+async def test_a_provider_shows_no_key(kms: Kms, tmp_path: Path) -> None:
+    key = base64.b64decode(json.loads((tmp_path / "root.json").read_text())["versions"]["1"])
+    shown = repr(kms) + repr(await kms.health())
+    assert key.hex() not in shown
+    assert repr(key)[2:-1] not in shown
+
+
+class Broken:
+    """A provider that answers wrongly in a given way."""
+
+    current_version = 1
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    async def mac(self, key_version: int, message: bytes) -> bytes:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer(message) if callable(self._answer) else os.urandom(32)
+
+    async def health(self) -> KmsHealth:
+        return KmsHealth(True, "broken", 1)
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda _: b"short", lambda _: bytes(32), None, KmsUnavailable("away")],
+    ids=["short", "the same for every message", "another every time", "away"],
+)  # fmt: skip
+async def test_a_provider_that_does_not_mac_is_refused_at_start(answer: object) -> None:
+    with pytest.raises(KmsRefused):
+        await self_test(Broken(answer))
+
+
+def test_the_root_key_file_is_made_private_and_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "root.json"
+    create_root_key_file(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = path.read_bytes()
+    with pytest.raises(KmsRefused, match="left alone"):
+        create_root_key_file(path)
+    assert path.read_bytes() == before
+
+
+GOOD = base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "{}", "[]", "not json", '{"versions": {}, "current": 1}', '{"versions": {"1": 7}, "current": 1}',
+        f'{{"versions": {{"1": "{GOOD}"}}, "current": 2}}', f'{{"versions": {{"1": "{GOOD}"}}, "current": true}}',
+        f'{{"versions": {{"1": "{GOOD}"}}, "current": "1"}}', f'{{"versions": {{"0": "{GOOD}"}}, "current": 0}}',
+        f'{{"versions": {{"1": "{GOOD}", "1": "{GOOD}"}}, "current": 1}}',
+        f'{{"versions": {{"1": "{base64.b64encode(bytes(31)).decode()}"}}, "current": 1}}',
+        f'{{"versions": {{"1": "{base64.b64encode(bytes(33)).decode()}"}}, "current": 1}}',
+    ],
+)  # fmt: skip
+def test_a_root_key_file_that_is_not_exactly_right_is_refused(content: str, tmp_path: Path) -> None:
+    path = private_file(tmp_path / "root.json", content)
+    with pytest.raises(KmsRefused) as refusal:
+        FileKms.from_file(path)
+    assert GOOD not in str(refusal.value)
+
+
+def test_a_root_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "root.json"
+    create_root_key_file(path)
+    path.chmod(0o640)
+    with pytest.raises(KmsRefused, match="others can read"):
+        FileKms.from_file(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"VAULT_KMS": ""}, "no KMS is configured"),
+        ({"VAULT_KMS": "nowhere"}, "no such provider"),
+        ({"VAULT_KMS_FILE": "/nonexistent"}, "kms-init"),
+        ({"VAULT_CLIENT_KEY_FILE": "/nonexistent"}, "VAULT_CLIENT_KEY_FILE"),
+        ({"VAULT_DATABASE_URL": "postgresql://vault_app@127.0.0.1:1/vault"}, "PostgreSQL"),
+        ({"VAULT_DATABASE_URL": "postgresql://vault_app:canary-word@127.0.0.1:1/vault"}, "must hold no password"),
+        ({"VAULT_BIND": "8200"}, "VAULT_BIND"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_vault_that_cannot_do_its_work_does_not_start_and_says_why_in_one_line(
+    setting: dict[str, str], said: str, world: World
+) -> None:
+    done = world.run("serve", **{"VAULT_BIND": "127.0.0.1:1", **setting})
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 3
+    assert last.startswith("vault-api: ")
+    assert said in last
+    assert "Traceback" not in done.stderr
+    assert "canary-word" not in done.stderr
