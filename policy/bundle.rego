@@ -7,11 +7,11 @@ package tradepulse.authz.bundle
 
 import data.tradepulse.iam
 
-# Unix seconds with a fraction; every comparison of instants is one of numbers.
-now := time.now_ns() / 1000000000
+# Whole Unix seconds: OPA adds and compares small integers several times faster than others.
+now := floor(time.now_ns() / 1000000000)
 
 # Where an answer relies on nothing that ends by itself, or is a denial, it is good for a moment only.
-soon := floor(now) + 2
+soon := now + 2
 
 # The end of what does not end: the last second of the year 9999, as the renderer writes it.
 never := 253402300799

@@ -70,10 +70,10 @@ _yesterday := {
 _closing(name) := instant if {
 	_binds(name)
 	minutes := _minutes_left(name)
-	instant := (floor(bundle.now) - _local(name).second) + (60 * minutes)
+	instant := (bundle.now - _local(name).second) + (60 * minutes)
 	clock := time.clock([instant * 1000000000, iam.windows[name].timezone])
 	(60 * clock[0]) + clock[1] == iam.windows[name].closes % 1440
-} else := floor(bundle.now) + 1 if {
+} else := bundle.now + 1 if {
 	_binds(name)
 	_minutes_left(name)
 }
