@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from stack import opa
 from stack.files import digest, locked, read_json, write_json
 from stack.layout import Layout
-from stack.steps import UNCHANGED, Commands, StepFailed
+from stack.steps import UNCHANGED, Commands
 
 
 def python_environment(layout: Layout, commands: Commands) -> str | None:
@@ -54,17 +53,5 @@ def opa_binary(layout: Layout, commands: Commands) -> str | None:
         found = opa.find(layout.tools)
         if found is not None:
             return UNCHANGED if found.is_relative_to(layout.tools) else str(found)
-        go = opa.go()
-        if go is None:
-            raise StepFailed("no OPA and no Go to build it: install either")
-        target = opa.built(layout.tools).parent
-        target.mkdir(parents=True, exist_ok=True)
-        commands.run(
-            [go, "install", "-ldflags=-s -w", opa.BUILD],
-            log=layout.logs / "opa-build.log",
-            # Without C Go needs no C compiler, and nothing that the stack uses is lost.
-            environment={"GOBIN": str(target), "CGO_ENABLED": "0", "GOFLAGS": os.environ.get("GOFLAGS", "")},
-        )
-        if opa.find(layout.tools) is None:
-            raise StepFailed(f"Go built an OPA in {target} that does not run")
+        opa.build(layout.tools, commands, layout.logs / "opa-build.log")
     return None

@@ -5,6 +5,7 @@ python -m stack.opa      prints the path of the one that is used
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -13,12 +14,15 @@ from pathlib import Path
 
 from stack.layout import Layout
 from stack.service import Service
-from stack.steps import StepFailed
+from stack.steps import Commands, StepFailed
 
 MINIMUM = (1, 21, 3)
 """Older ones accept a bundle whose signature can be bypassed."""
 
-OLDEST_GO = (1, 21)
+NEEDED_GO = "1.26.0"
+"""What OPA's go.mod asks for."""
+OLDEST_GO = (1, 19)
+"""A Go from 1.21 on fetches the one that a module needs by itself; for an older one (Debian 12) we ask it to."""
 
 BUILD = "github.com/open-policy-agent/opa@v1.22.2"
 
@@ -42,14 +46,14 @@ def find(tools: Path) -> Path | None:
     return None
 
 
-def go_builds_it(program: Path) -> bool:
-    """Whether this Go is new enough to build OPA: since 1.21 it fetches a newer one by itself where needed."""
+def go_version(program: Path) -> tuple[int, int] | None:
+    """Major and minor version of a Go, None if it does not run."""
     try:
         told = subprocess.run([str(program), "version"], capture_output=True, text=True, check=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError):
-        return False
+        return None
     found = re.search(r"\bgo(\d+)\.(\d+)", told)
-    return found is not None and (int(found.group(1)), int(found.group(2))) >= OLDEST_GO
+    return (int(found.group(1)), int(found.group(2))) if found else None
 
 
 def built(tools: Path) -> Path:
@@ -58,9 +62,45 @@ def built(tools: Path) -> Path:
 
 
 def go() -> Path | None:
-    """A Go that can build OPA, None if there is none."""
+    """A Go that can build OPA, or fetch one that can; None if there is none."""
     found = shutil.which("go")
-    return Path(found) if found and go_builds_it(Path(found)) else None
+    return Path(found) if found and (go_version(Path(found)) or (0, 0)) >= OLDEST_GO else None
+
+
+def build(tools: Path, commands: Commands, log: Path) -> None:
+    """Build OPA into `tools` with Go. Raises StepFailed."""
+    compiler = go()
+    if compiler is None:
+        raise StepFailed("no OPA and no Go to build it: install either")
+    if (go_version(compiler) or (0, 0)) < (1, 21):
+        compiler = _newer_go(compiler, tools, commands, log)
+    target = built(tools).parent
+    target.mkdir(parents=True, exist_ok=True)
+    commands.run(
+        [compiler, "install", "-ldflags=-s -w", BUILD],
+        log=log,
+        # Without C Go needs no C compiler, and nothing that the stack uses is lost.
+        environment={"GOBIN": str(target), "CGO_ENABLED": "0"},
+    )
+    if find(tools) is None:
+        raise StepFailed(f"Go built an OPA in {target} that does not run; see {log}")
+
+
+def _newer_go(old: Path, tools: Path, commands: Commands, log: Path) -> Path:
+    """The Go that OPA needs, which Go publishes as a module with a checksum like any other."""
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    module = f"golang.org/toolchain@v0.0.1-go{NEEDED_GO}.linux-{machine}"
+    place = tools / "go"
+    commands.run(
+        [old, "mod", "download", "-json", module],
+        log=log,
+        environment={"GOMODCACHE": str(place), "GOFLAGS": "-modcacherw"},
+    )
+    root = place / module
+    # A module's files carry no permissions, so its programs have to be made programs again.
+    for program in (*(root / "bin").iterdir(), *(root / "pkg" / "tool").rglob("*")):
+        program.chmod(0o755)
+    return root / "bin" / "go"
 
 
 def services(layout: Layout, ports: Mapping[str, int]) -> tuple[Service, Service]:

@@ -1,7 +1,7 @@
 """Logging in without a browser: Keycloak's forms by plain HTTP, with an authenticator app as the factor.
 
-Keycloak marks its cookies as Secure even on http://localhost, where a browser keeps them all the
-same. Python's cookie jar does not, so it is told that loopback HTTP is secure, and only that.
+Keycloak marks its cookies as Secure even on http://localhost, where a browser sends them all the
+same. Python's cookie jar does not, so there, and only there, the mark is taken off.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
@@ -90,11 +89,9 @@ class HttpLogin:
         self.visited: list[str] = []
         """The pages that the last login answered, in order."""
         self.factor = saved or SavedFactor()
-        secure: tuple[str, ...] = ("https", "wss")
+        self._http = httpx.Client(follow_redirects=False, timeout=15.0, trust_env=False)
         if urlsplit(self._issuer).hostname in _LOOPBACK:
-            secure = (*secure, "http")
-        jar = CookieJar(DefaultCookiePolicy(secure_protocols=secure))
-        self._http = httpx.Client(cookies=jar, follow_redirects=False, timeout=15.0, trust_env=False)
+            self._http.event_hooks["response"] = [self._keep_cookies]
 
     def __enter__(self) -> Self:
         return self
@@ -113,6 +110,10 @@ class HttpLogin:
     def login(self, login: Login) -> Tokens:
         """Log in, or use the running session. Raises LoginFailed."""
         return self._run(login, None)
+
+    def _keep_cookies(self, _response: httpx.Response) -> None:
+        for cookie in self._http.cookies.jar:
+            cookie.secure = False
 
     def _run(self, login: Login, new_password: str | None) -> Tokens:
         with Redirect() as redirect:
