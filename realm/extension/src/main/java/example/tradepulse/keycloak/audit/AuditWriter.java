@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Metrics;
 import org.jboss.logging.Logger;
@@ -102,25 +103,21 @@ final class AuditWriter implements AutoCloseable {
 
     private void write(List<Map<String, Object>> group) {
         Duration pause = FIRST_PAUSE;
-        int done = 0;
+        AtomicInteger done = new AtomicInteger();
         while (true) {
             try {
                 if (file == null) {
                     file = AuditFile.open(path, node);
                 }
-                while (done < group.size()) {
-                    file.append(group.get(done));
-                    done++;
-                }
-                file.sync();
+                file.append(group, done.get(), done::incrementAndGet);
                 written.increment(group.size());
                 return;
             } catch (IOException | RuntimeException problem) {
                 failures.increment();
-                LOG.errorf(problem, "audit: writing to %s failed, %d events wait", path, group.size() - done + queue.size());
+                LOG.errorf(problem, "audit: writing to %s failed, %d events wait", path, group.size() - done.get() + queue.size());
                 closeFile();
                 if (closing) {
-                    group.subList(done, group.size()).forEach(event -> lose(event, "the server stops"));
+                    group.subList(done.get(), group.size()).forEach(event -> lose(event, "the server stops"));
                     return;
                 }
                 pause = sleep(pause);

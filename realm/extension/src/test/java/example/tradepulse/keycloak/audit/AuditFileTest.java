@@ -85,9 +85,9 @@ class AuditFileTest {
         try (AuditFile first = AuditFile.open(file, "a"); AuditFile second = AuditFile.open(file, "a")) {
             assertEquals("a", first.node());
             assertEquals("a.2", second.node());
-            first.append(event("login"));
-            second.append(event("login"));
-            first.append(event("logout"));
+            append(first, event("login"));
+            append(second, event("login"));
+            append(first, event("logout"));
         }
         verify(records(), "a");
         verify(records(), "a.2");
@@ -101,6 +101,28 @@ class AuditFileTest {
     }
 
     @Test
+    @DisplayName("half a line that another writer left while we run is moved aside before ours")
+    void tornLater() throws IOException {
+        try (AuditFile audit = AuditFile.open(file, "a")) {
+            append(audit, event("login"));
+            Files.writeString(file, "{\"half", StandardOpenOption.APPEND);
+            append(audit, event("logout"));
+        }
+        assertEquals(2, records().size());
+        verify(records(), "a");
+    }
+
+    @Test
+    @DisplayName("a file that was moved away gets no more lines")
+    void moved() throws IOException {
+        try (AuditFile audit = AuditFile.open(file, "a")) {
+            append(audit, event("login"));
+            Files.move(file, folder.resolve("elsewhere"));
+            assertThrows(IOException.class, () -> append(audit, event("logout")));
+        }
+    }
+
+    @Test
     @DisplayName("only the owner may read the file")
     void permissions() throws IOException {
         write("a", "login");
@@ -111,7 +133,7 @@ class AuditFileTest {
     @DisplayName("a line end inside a value does not become a line")
     void injection() throws IOException {
         try (AuditFile audit = AuditFile.open(file, "a")) {
-            audit.append(new AuditRecord("login", true, "x\n{\"seq\":1}", 0).fields());
+            append(audit, new AuditRecord("login", true, "x\n{\"seq\":1}", 0).fields());
         }
         assertEquals(1, Files.readAllLines(file).size());
     }
@@ -130,10 +152,13 @@ class AuditFileTest {
     private void write(String node, String... events) throws IOException {
         try (AuditFile audit = AuditFile.open(file, node)) {
             for (String event : events) {
-                audit.append(event(event));
+                append(audit, event(event));
             }
-            audit.sync();
         }
+    }
+
+    private static void append(AuditFile audit, Map<String, Object> event) throws IOException {
+        audit.append(List.of(event), 0, () -> { });
     }
 
     private static Map<String, Object> event(String name) {
