@@ -149,9 +149,15 @@ class JwksCache:
             self._last_try_failed = True
             _log.warning("jwks.fetch_failed", url=self._url, problem=str(error), age=self.age())
             return
-        self._keys = keys
+        # A key that stayed the same stays the same object, which is how others see that it did.
+        self._keys = {key_id: self._kept(key) for key_id, key in keys.items()}
         self._fetched_at = self._clock()
         self._last_try_failed = False
+
+    def _kept(self, key: SigningKey) -> SigningKey:
+        old = self._keys.get(key.key_id)
+        same = old is not None and old.algorithms == key.algorithms and old.key.thumbprint() == key.key.thumbprint()
+        return old if old is not None and same else key
 
     def _within(self, moment: float | None, seconds: float) -> bool:
         # A clock set back makes the difference negative; then the moment cannot be trusted.

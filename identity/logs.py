@@ -85,7 +85,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 
 def _clean_mapping(values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     return {
-        str(key): MASK if _names_secret(str(key)) else _clean(value, depth + 1)
+        redact_text(str(key)): MASK if _names_secret(str(key)) else _clean(value, depth + 1)
         for key, value in values.items()
         if str(key).lower() not in _DROPPED
     }

@@ -59,18 +59,27 @@ def read_secret(path: Path, *, name: str) -> Secret:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SecretUnreadable(f"{name}: cannot read {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise SecretUnreadable(f"{name}: {path} is not a regular file")
-        if facts.st_mode & 0o077:
-            raise SecretUnreadable(f"{name}: others can read {path}; run: chmod 600 {path}, and replace the secret")
-        if facts.st_uid not in (os.geteuid(), 0):
-            raise SecretUnreadable(f"{name}: {path} belongs to another account; run: chown {os.geteuid()} {path}")
-        content = file.read(_MAX_BYTES + 1)
+    try:
+        _check(os.fstat(descriptor), path, name)
+        content = b""
+        while len(content) <= _MAX_BYTES and (part := os.read(descriptor, _MAX_BYTES + 1 - len(content))):
+            content += part
+    except OSError as error:
+        raise SecretUnreadable(f"{name}: cannot read {path}: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
     if len(content) > _MAX_BYTES:
         raise SecretUnreadable(f"{name}: {path} is larger than {_MAX_BYTES} bytes")
     content = content.removesuffix(b"\n").removesuffix(b"\r")
     if not content:
         raise SecretUnreadable(f"{name}: {path} is empty")
     return Secret(content)
+
+
+def _check(facts: os.stat_result, path: Path, name: str) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise SecretUnreadable(f"{name}: {path} is not a regular file")
+    if facts.st_mode & 0o077:
+        raise SecretUnreadable(f"{name}: others can read {path}; run: chmod 600 {path}, and replace the secret")
+    if facts.st_uid not in (os.geteuid(), 0):
+        raise SecretUnreadable(f"{name}: {path} belongs to another account; run: chown {os.geteuid()} {path}")

@@ -110,11 +110,7 @@ class TokenVerifier:
         if self._clock() >= known.principal.expires_at + self._policy.leeway:
             return False
         # The same find as for a new token, so an outage beyond the keys' age answers 503 here too.
-        return await self._keys.find(known.key.key_id) is known.key or await self._same_key(known.key)
-
-    async def _same_key(self, key: SigningKey) -> bool:
-        # A refetch builds new objects for the same key.
-        return (await self._keys.find(key.key_id)).key.thumbprint() == key.key.thumbprint()
+        return await self._keys.find(known.key.key_id) is known.key
 
     async def _verify(self, token: str) -> _Verified:
         parsed = parse(token, algorithms=self._policy.algorithms, max_bytes=self._policy.max_bytes)

@@ -10,6 +10,7 @@ writes in between is neither cut away nor taken for half a line.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -23,6 +24,7 @@ from identity.audit.lock import exclusive
 
 _CHUNK = 1 << 20
 _SETTLE_SECONDS = 0.05
+_ROOM = 1 << 20
 
 # The size belongs to what fdatasync writes; only times are left out. Not every system has it.
 _sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
@@ -120,7 +122,10 @@ class AuditFile:
             self.read_to = start + len(lines)
 
     def probe(self) -> None:
-        """Sync without writing, to see whether the disk answers."""
+        """Sync without writing, to see whether the disk answers and has room for more lines."""
+        room = os.fstatvfs(self._descriptor)
+        if room.f_bavail * room.f_frsize < _ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(self._descriptor)
 
     def close(self) -> None:

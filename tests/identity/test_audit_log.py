@@ -482,6 +482,22 @@ async def test_readiness_sees_a_disk_that_fails_and_one_that_recovered(opened, m
     assert log.problem() is None
 
 
+async def test_readiness_sees_a_full_disk_before_an_event_does(opened, monkeypatch):
+    log = opened()
+    real = os.fstatvfs
+
+    def full(descriptor):
+        facts = list(real(descriptor))
+        facts[4] = 0  # f_bavail
+        return os.statvfs_result(facts)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(audit_file.os, "fstatvfs", full)
+        with pytest.raises(AuditUnavailable, match="No space left"):
+            await log.check()
+    await log.check()
+
+
 def test_too_many_waiting_events_are_refused_and_not_kept_in_memory(opened, monkeypatch):
     monkeypatch.setattr(audit_log, "_MAX_WAITING", 3)
     release, real = threading.Event(), audit_file._sync_data

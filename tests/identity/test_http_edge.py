@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from typing import Annotated
 
 import pytest
+import structlog
 from fastapi import Depends, FastAPI, Header
 from loopback_server import answer_json, serving
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -21,6 +24,7 @@ from identity.bearer import Caller
 from identity.body import BodyLimit
 from identity.decision import Decision, PolicyUnavailable, StepUp
 from identity.jwks import JwksCache, KeysUnavailable
+from identity.logs import configure
 from identity.outbound import client
 from identity.principal import AssuranceLevel, Principal
 from identity.reject import RejectReason, TokenRejected
@@ -69,8 +73,8 @@ def make_app(verifier: TokenVerifier, audit: AuditLog) -> FastAPI:
         "unexpected": RuntimeError(CANARY),
         "rejected": TokenRejected(RejectReason.AUDIENCE_REFUSED),
         "keys": KeysUnavailable(10),
-        "policy": PolicyUnavailable(CANARY),
-        "audit": AuditUnavailable(CANARY),
+        "policy": PolicyUnavailable("no bundle"),
+        "audit": AuditUnavailable("no disk"),
         "http": HTTPException(403, detail=CANARY, headers={"X-More": "1"}),
         "forbidden": problem.forbidden(Decision(False, (CANARY,), "d-1", "r", 1, 1)),
         "step-up": problem.step_up_required(Decision(False, (), "d", "r", 1, 1, StepUp(AssuranceLevel.AAL3, 300))),
@@ -98,7 +102,18 @@ def audit_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def port(audit_path):
+def logs():
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    stream = io.StringIO()
+    configure("edge", level="DEBUG", stream=stream)
+    yield stream
+    structlog.reset_defaults()
+    root.handlers, root.level = before
+
+
+@pytest.fixture(scope="module")
+def port(audit_path, logs):
     audit = AuditLog(audit_path, source="edge", node="n")
     with serving(lambda _: answer_json(key_set())) as issuer:
         policy = TokenPolicy(issuer=ISSUER, audience=AUDIENCE, environment="dev", clients=frozenset({"tradepulse-cli"}))
@@ -306,6 +321,17 @@ def test_a_response_that_breaks_after_its_start_does_not_end_as_if_it_were_whole
     assert b"first" in answer.body
     assert not answer.body.endswith(b"0\r\n\r\n")
     assert CANARY.encode() not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/raise/unexpected", "/broken-stream"])
+def test_an_unexpected_error_is_logged_with_its_trace_and_without_what_was_sent(port, logs, path):
+    before = len(logs.getvalue())
+    request(port, "GET", f"{path}?q={CANARY}", headers=[("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01")])
+    written = logs.getvalue()[before:]
+    assert CANARY not in written
+    line = next(line for line in map(json.loads, written.splitlines()) if line["event"] == "request.failed")
+    assert line["trace_id"] == TRACE
+    assert line["exception"][-1]["type"] == "builtins.RuntimeError"
 
 
 @pytest.mark.parametrize(

@@ -409,6 +409,27 @@ async def test_a_remembered_token_is_not_checked_again_by_signature(verifier):
         assert await verifier.verify(token) is first
 
 
+async def test_a_remembered_token_survives_a_refetch_of_the_same_keys(keys_from, clock):
+    with serving(lambda _: answer_json(key_set())) as server:
+        verifier = TokenVerifier(POLICY, keys_from(server.url, refresh=60, max_age=60), clock)
+        token = sign(claims())
+        first = await verifier.verify(token)
+        clock.pass_(60)
+        assert await verifier.verify(token) is first
+        assert len(server.seen) == 2
+
+
+async def test_a_token_dies_with_a_key_that_was_replaced_under_its_id(keys_from, clock):
+    keys = [RSA]
+    with serving(lambda _: answer_json(key_set(*keys))) as server:
+        verifier = TokenVerifier(POLICY, keys_from(server.url, refresh=60, max_age=60), clock)
+        token = sign(claims())
+        await verifier.verify(token)
+        keys[0] = OTHER_RSA
+        clock.pass_(60)
+        assert await reason_for(verifier, token) is RejectReason.SIGNATURE_INVALID
+
+
 async def test_a_token_dies_with_its_key(keys_from, clock):
     keys = [RSA, EC]
     with serving(lambda _: answer_json(key_set(*keys))) as server:
