@@ -44,7 +44,8 @@ def load(path: Path) -> list[dict[str, Any]]:
     digest = found.pop("digest", None)
     if found.get("version") != 1 or digest != _digest(found):
         raise Refused(f"{path} was edited after it was saved; make the plan again and have it reviewed")
-    return found["environments"]
+    environments: list[dict[str, Any]] = found["environments"]
+    return environments
 
 
 def compare(saved: dict[str, Any], fresh: dict[str, Any]) -> None:

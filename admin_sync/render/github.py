@@ -30,7 +30,7 @@ def github(views: Sequence[Json], _colour: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def annotations(findings: Iterable[Finding], directory: str = CONFIGURATION) -> str:
+def located(findings: Iterable[Finding], directory: str = CONFIGURATION) -> str:
     """Findings as errors at their places."""
     lines = [
         _annotation("error", f"{one.file}:{one.line}:{one.column}", one.code, one.message, directory)

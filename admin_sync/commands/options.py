@@ -1,0 +1,57 @@
+"""What all commands share: the options, the checked document, the session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from admin_sync.check import checked
+from admin_sync.console import Console
+from admin_sync.desired.facts import gather
+from admin_sync.errors import Finding, InvalidInput
+from admin_sync.keycloak.connection import Connection
+from admin_sync.load.document import Document
+from admin_sync.settings import Settings, settings
+from admin_sync.sync import Session
+
+Command = Callable[[], int]
+"""A command with its options filled in; its result is the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global options of a run, and the environment it runs in."""
+
+    config: Path
+    environments: tuple[str, ...]
+    console: Console
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+    def document(self) -> Document:
+        """The valid configuration. Raises InvalidInput."""
+        document = checked(self.config, self.environ)
+        self.wanted(document)
+        return document
+
+    def wanted(self, document: Document) -> tuple[str, ...]:
+        """The environments that the run is about. Raises InvalidInput for one that is not declared."""
+        unknown = [name for name in self.environments if name not in document.environments]
+        if unknown:
+            known = ", ".join(document.environments)
+            place = document.at("roles.yaml", "environments", key=True)
+            message = f"--env {unknown[0]}: there is no such environment; there are {known}"
+            raise InvalidInput([Finding.at(place, "unknown-environment", message)])
+        return tuple(dict.fromkeys(self.environments)) or document.environments
+
+    def settings(self) -> Settings:
+        """The settings. Raises Misconfigured."""
+        return settings(self.environ)
+
+    def session(self, document: Document) -> Session:
+        """A session with Keycloak. Raises Misconfigured and KeycloakProblem."""
+        made = self.settings()
+        account = made.account()
+        facts = gather(document, self.wanted(document), made.jwks_dir)
+        return Session(document, made, Connection(account), facts, note=self.console.progress)

@@ -1,0 +1,109 @@
+"""Where words go and what a run ends with: data on stdout, messages on stderr, one table of exit codes.
+
+A reader that closes the pipe early changes neither what was done nor the exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+
+from admin_sync.bundle.errors import BundleError, FreezeInForce, SourceInvalid, StaleSerial
+from admin_sync.errors import AdminSyncError, InvalidInput
+from admin_sync.keycloak.connection import KeycloakProblem, NotAllowed
+from admin_sync.model import Json
+
+DONE, FAILED, CHANGES, BAD_INPUT, NOT_ALLOWED, REFUSED = 0, 1, 2, 3, 4, 5
+
+_clear = "\r\033[K"
+
+
+class Console:
+    """The two streams of one run."""
+
+    def __init__(self, *, quiet: bool = False, colour: bool = True, as_json: bool = False) -> None:
+        self.quiet = quiet
+        self.as_json = as_json
+        self.colour = colour and not as_json and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._progress = not quiet and sys.stderr.isatty() and not os.environ.get("CI")
+        self._shown = False
+
+    def data(self, text: str) -> None:
+        """What was asked for."""
+        _write(sys.stdout, text)
+
+    def json(self, value: Json) -> None:
+        """The one JSON document of a run with --json."""
+        self.data(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def say(self, text: str) -> None:
+        """A message to whoever watches."""
+        self._end_progress()
+        if not self.quiet:
+            _write(sys.stderr, f"{text}\n")
+
+    def complain(self, text: str) -> None:
+        """Why it did not work; said even when quiet."""
+        self._end_progress()
+        _write(sys.stderr, f"{text}\n")
+
+    def progress(self, text: str) -> None:
+        """How far it is; only where somebody sees it come and go."""
+        if self._progress:
+            self._shown = True
+            _write(sys.stderr, f"{_clear}{text}")
+
+    def _end_progress(self) -> None:
+        if self._shown:
+            self._shown = False
+            _write(sys.stderr, _clear)
+
+
+def _write(stream: object, text: str) -> None:
+    try:
+        stream.write(text)  # type: ignore[attr-defined]
+        stream.flush()  # type: ignore[attr-defined]
+    except (BrokenPipeError, ValueError):
+        # The interpreter flushes once more at exit and would complain about the closed pipe.
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(null, 1 if stream is sys.stdout else 2)
+        finally:
+            os.close(null)
+
+
+def run(command: Callable[[], int], console: Console) -> int:
+    """The exit code of a command; expected failures become lines on stderr and never a traceback."""
+    try:
+        return command()
+    except InvalidInput as problem:
+        for finding in problem.findings:
+            console.complain(str(finding))
+        if console.as_json:
+            console.json({"valid": False, "findings": [_finding(str(one)) for one in problem.findings]})
+        return problem.exit_code
+    except AdminSyncError as problem:
+        code = problem.exit_code
+        reason = str(problem)
+    except KeycloakProblem as problem:
+        code = NOT_ALLOWED if isinstance(problem, NotAllowed) else FAILED
+        reason = str(problem)
+    except BundleError as problem:
+        code = {SourceInvalid: BAD_INPUT, FreezeInForce: REFUSED, StaleSerial: REFUSED}.get(type(problem), FAILED)
+        reason = str(problem)
+    except KeyboardInterrupt:
+        code, reason = FAILED, "interrupted; a re-run is safe"
+    except OSError as problem:
+        code, reason = FAILED, f"{problem.filename or 'the system'}: {problem.strerror or type(problem).__name__}"
+    console.complain(f"admin-sync: {reason}")
+    if console.as_json:
+        console.json({"error": reason, "exit": code})
+    return code
+
+
+def _finding(line: str) -> Json:
+    place, code, message = line.split(": ", 2)
+    file, row, column = place.rsplit(":", 2)
+    return {"file": file, "line": int(row), "column": int(column), "code": code, "message": message}
