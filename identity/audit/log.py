@@ -40,8 +40,8 @@ class AuditLog:
     """Appends events of one source on one node to the audit file at `path`.
 
     Several logs, of this and other processes, may share the file. `timeout` is in seconds.
-    `checkpoint_key` signs a checkpoint every `checkpoint_every` lines of this chain, written to
-    `checkpoints_dir` (default: `checkpoints/` beside the file).
+    `checkpoint_key` signs a checkpoint every `checkpoint_every` lines of this chain, and when a log
+    that wrote anything is closed, to `checkpoints_dir` (default: `checkpoints/` beside the file).
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class AuditLog:
         self._every = checkpoint_every
         self._checkpoints = checkpoints_dir or path.parent / "checkpoints"
         self._checkpoint_due = False
+        # Lines that this log wrote since it last signed.
+        self._unsigned = 0
         self._timeout = timeout
         self._clock = clock
         self._chain = Chain(source, node)
@@ -154,6 +156,8 @@ class AuditLog:
                     break
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MAX_GROUP))]
             self._commit(group)
+        if self._unsigned:
+            self._checkpoint()
         self._journal.save_hint()
         self._journal.close()
 
@@ -185,29 +189,30 @@ class AuditLog:
         self._problem = None
         for entry in taken:
             entry.future.set_result(next(records) if entry.event is not None else {})
-        self._checkpoint(before)
+        self._unsigned += sum(entry.event is not None for entry in taken)
+        # The count may fall on another process's line; then the next of ours is signed as well.
+        self._checkpoint_due = self._checkpoint_due or before // self._every != self._journal.head.seq // self._every
+        if self._checkpoint_due and self._unsigned:
+            self._checkpoint()
+            self._journal.save_hint()
 
     def _failed(self, error: Exception) -> None:
         if self._problem is None:
             _log.error("audit.unavailable", path=str(self._path), problem=repr(error))
         self._problem = str(error)
 
-    def _checkpoint(self, before: int) -> None:
-        """Sign where the chain stands, once per `checkpoint_every` lines. The lines are durable
-        already, so a failure here is logged and tried again with the next group."""
+    def _checkpoint(self) -> None:
+        """Sign where the chain stands. The lines are durable already, so a failure here is logged and
+        tried again with the next group."""
         head = self._journal.head
         if self._key is None:
-            return
-        self._checkpoint_due = self._checkpoint_due or before // self._every != head.seq // self._every
-        if not self._checkpoint_due:
             return
         try:
             write_checkpoint(self._checkpoints, self._path.name, self._chain, head, self._key)
         except OSError as error:
             _log.error("audit.checkpoint_failed", path=str(self._checkpoints), problem=str(error))
             return
-        self._checkpoint_due = False
-        self._journal.save_hint()
+        self._checkpoint_due, self._unsigned = False, 0
 
     def _members(self, event: AuditEvent, moment: datetime) -> Members:
         stamp = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

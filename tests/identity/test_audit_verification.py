@@ -283,7 +283,7 @@ def test_one_endless_line_is_not_read_into_memory(tmp_path):
     assert peak < 2_000_000
 
 
-def test_a_log_signs_a_checkpoint_every_so_many_lines(tmp_path):
+def test_a_log_signs_a_checkpoint_every_so_many_lines_and_when_it_is_closed(tmp_path):
     path = tmp_path / "api_events.jsonl"
     log = AuditLog(path, source="svc", node="n1", checkpoint_key=KEY, checkpoint_every=10)
     for _ in range(35):
@@ -291,13 +291,20 @@ def test_a_log_signs_a_checkpoint_every_so_many_lines(tmp_path):
     log.close()
     notes = sorted((tmp_path / "checkpoints").iterdir())
     seqs = [open_checkpoint(note.read_text("utf-8"), PUBLIC).head.seq for note in notes]
-    assert seqs == [10, 20, 30]
+    assert seqs == [10, 20, 30, 35]
     report = verify_file(path, tmp_path / "checkpoints", PUBLIC)
     assert report.ok
-    assert report.checkpoints == 3
+    assert report.checkpoints == 4
     kept = path.read_bytes().split(b"\n")[:29]
     path.write_bytes(b"\n".join(kept) + b"\n")
     assert "cut off" in verify_file(path, tmp_path / "checkpoints", PUBLIC).bad.why
+
+
+def test_a_log_that_wrote_nothing_signs_nothing(tmp_path):
+    path = tmp_path / "iam_events.jsonl"
+    path.write_bytes(b"".join(chain_lines(5, source="svc")))
+    AuditLog(path, source="svc", node="n", checkpoint_key=KEY, checkpoint_every=1).close()
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_checkpoint_that_cannot_be_written_fails_no_event_and_is_tried_again(tmp_path):

@@ -31,6 +31,7 @@ from token_forge import (
 )
 
 from identity.jwks import KeysUnavailable
+from identity.jws import parse
 from identity.principal import AssuranceLevel, Membership
 from identity.verify import RejectReason, TokenPolicy, TokenRejected, TokenVerifier
 
@@ -313,6 +314,12 @@ async def test_a_megabyte_is_refused_at_once(verifier):
     for _ in range(100):
         assert await reason_for(verifier, token) is RejectReason.TOO_LARGE
     assert time.perf_counter() - started < 0.5
+
+
+def test_taking_a_token_apart_is_bounded_by_itself():
+    with pytest.raises(TokenRejected) as caught:
+        parse(sign(claims()), algorithms=("RS256",), max_bytes=100)
+    assert caught.value.reason is RejectReason.TOO_LARGE
 
 
 @pytest.mark.parametrize(
