@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import secrets
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -91,6 +93,22 @@ def start_vault(world: World) -> Iterator[Callable[..., VaultProcess]]:
     yield start
     for running in started:
         running.end()
+
+
+@pytest.fixture
+async def own_database(world: World, superuser: asyncpg.Connection) -> dict[str, str]:
+    """The settings of a migrated database that no other test uses: its own trail, its own shipper."""
+    name = f"vault_{secrets.token_hex(4)}"
+    await superuser.execute(f"CREATE DATABASE {name} OWNER vault_owner")
+    await superuser.execute(f"GRANT CONNECT ON DATABASE {name} TO vault_app")
+    address = f"{world.postgres.host}:{world.postgres.port}/{name}"
+    settings = {
+        "VAULT_DATABASE_URL": f"postgresql://vault_app@{address}",
+        "VAULT_OWNER_DATABASE_URL": f"postgresql://vault_owner@{address}",
+    }
+    done = await asyncio.to_thread(world.run, "migrate", **settings)
+    assert done.returncode == 0, done.stderr
+    return settings
 
 
 _unused_partners = itertools.cycle(PARTNERS)
