@@ -1,6 +1,6 @@
 """Partners' salts, read from where only Keycloak keeps them: the attributes of the partner's organization.
 
-    vault.salt.<v>      base64 of 32 random bytes
+    vault.salt.<v>      32 random bytes in base64url without padding, 43 characters
     vault.salt.current  the version that new values are sealed under
 
 They are made by `admin-sync` when a partner is created. A token never carries them (organization
@@ -10,7 +10,6 @@ attributes are not mapped into tokens), and if one did nobody here would look.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,10 +24,10 @@ from identity.service_token import ServiceToken, ServiceTokenUnavailable
 from identity.strict_json import StrictJsonError
 from identity.strict_json import loads as strict_loads
 from identity.trace import outgoing_headers
-from vault_api.sealing.keys import SALT_BYTES
 
 _PREFIX = "vault.salt."
 _VERSION = re.compile(r"[1-9][0-9]{0,9}\Z")
+_SALT = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _MAX_VERSIONS = 64
 _MAX_BYTES = 1_048_576
 _PAGE = 100
@@ -75,7 +74,7 @@ class KeycloakSalts:
     async def read(self, partner: str) -> PartnerSalts:
         """The salts of the organization whose alias is `partner`.
 
-        Raises SaltsUnavailable, SaltsMissing. A salt that is not 32 bytes is as good as missing.
+        Raises SaltsUnavailable, SaltsMissing. A salt of another form is as good as missing.
         """
         organization = await self._organization(partner)
         attributes = organization.get("attributes")
@@ -173,8 +172,6 @@ def _single(values: Any) -> str | None:
 
 
 def _salt(text: str | None) -> bytes | None:
-    try:
-        salt = base64.b64decode(text or "", validate=True)
-    except (binascii.Error, ValueError):
+    if text is None or not _SALT.match(text):
         return None
-    return salt if len(salt) == SALT_BYTES else None
+    return base64.urlsafe_b64decode(text + "=")

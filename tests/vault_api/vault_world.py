@@ -159,7 +159,9 @@ class Realm:
             self.new_salt(name, 1)
 
     def new_salt(self, partner: str, version: int) -> None:
-        self.salts[partner][f"vault.salt.{version}"] = [base64.b64encode(secrets.token_bytes(32)).decode()]
+        # As admin-sync writes them.
+        salt = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+        self.salts[partner][f"vault.salt.{version}"] = [salt]
         self.salts[partner]["vault.salt.current"] = [str(version)]
 
     def token(self, partner: str | None, *, role: str = "partner-trader", **claims: Any) -> str:
