@@ -73,3 +73,16 @@ test_a_service_borrows_no_grant_of_a_person if {
 	fields := object.union(example.service, {"groups": ["builder"], "email": "ada@example.test"})
 	example.decide(example.asks("deployment:rollout", fields)).allow == false
 }
+
+test_a_service_has_no_role_by_federation if {
+	content := json.patch(example.world, [
+		{"op": "add", "path": "/federated_roles/prod/-", "value": "builder"},
+	])
+	request := example.asks("deployment:rollout", object.union(example.service, {"groups": ["builder"]}))
+	example.decide_in(request, content).reasons == {"role_not_granted_to_client"}
+}
+
+test_a_person_has_no_role_of_the_client_they_came_through if {
+	fields := {"client": "deployer", "email": "eve@example.test", "groups": ["sre"], "assurance_level": "aal3"}
+	example.decide(example.asks("deployment:rollout", fields)).reasons == {"grant_missing"}
+}

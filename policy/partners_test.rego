@@ -59,3 +59,16 @@ test_a_service_is_no_member_of_a_partner if {
 	request := example.at_partner(example.asks("connection:read", fields), "acme")
 	example.decide(request).reasons == {"no_role_grants_permission"}
 }
+
+test_sensitive_work_at_a_partner_needs_a_fresh_login if {
+	request := member({"acme": ["partner-admin"]}, "connection:approve", "acme")
+	stale := json.patch(request, [{"op": "replace", "path": "/subject/auth_time", "value": example.now - 300}])
+	answer := example.decide(stale)
+	answer.reasons == {"authentication_too_old"}
+	answer.step_up == {"acr": "aal2", "max_age": 300}
+}
+
+test_a_service_is_not_told_to_become_a_member if {
+	request := example.at_partner(example.asks("connection:read", object.union(example.service, {"groups": []})), "acme")
+	example.decide(request).reasons == {"no_role_grants_permission"}
+}

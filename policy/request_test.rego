@@ -68,3 +68,9 @@ test_a_permission_that_does_not_say_so_is_taken_as_partner_scoped if {
 	content := json.remove(example.world, ["permissions/analytics:read/partner_scoped"])
 	example.decide_in(example.asks("analytics:read", {}), content).reasons == {"partner_required"}
 }
+
+test_a_person_is_not_bound_by_the_environments_of_a_service if {
+	content := example.but("/clients/deployer/environments", ["dev"])
+	answer := example.decide_in(example.asks("analytics:read", {"client": "deployer"}), content)
+	answer.reasons == {"role:viewer"}
+}

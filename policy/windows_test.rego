@@ -126,3 +126,9 @@ test_a_window_binds_services_as_well if {
 	answer := example.decide_in(example.asks("execution:pause", fields), content)
 	answer.reasons == {"outside_production_window"}
 }
+
+test_a_window_that_does_not_bind_ends_nothing if {
+	content := example.but("/windows/trader/environments", ["staging"])
+	answer := example.decide_in(example.asks("execution:pause", {"groups": ["trader"]}), content)
+	answer.valid_until == example.world.meta.valid_until
+}
