@@ -54,7 +54,9 @@ def one_byte_changed(place: Place) -> bytes:
 def a_rule_changed(place: Place) -> bytes:
     files = files_of(place.build().content)
     name = next(name for name in files if name.endswith("decision.rego"))
-    return archive_of({**files, name: files[name].replace(b"default allow := false", b"default allow := true")})
+    changed = files[name].replace(b'"allow": false', b'"allow": true')
+    assert changed != files[name]
+    return archive_of({**files, name: changed})
 
 
 def a_file_added(place: Place) -> bytes:
