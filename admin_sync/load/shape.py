@@ -59,7 +59,8 @@ def _finding(source: Source, error: Mapping[str, Any]) -> Finding:
     else:
         # Codes of our own are words with dashes; pydantic's have an underscore.
         code, message = (kind if "_" not in kind else "wrong-value"), str(error["msg"])
-    at_key = kind == "extra_forbidden" or "[key]" in error["loc"]
+    # A mapping is named by its key; where its first line happens to be says nothing.
+    at_key = kind == "extra_forbidden" or "[key]" in error["loc"] or isinstance(_at(source.data, path), dict)
     return Finding.at(source.position(path, key=at_key), code, f"{field}: {message}" if field else message)
 
 
@@ -77,6 +78,12 @@ def _path(data: Json, loc: Sequence[PathPart]) -> tuple[PathPart, ...]:
             here = None
         path.append(part)
     return tuple(path)
+
+
+def _at(data: Json, path: Sequence[PathPart]) -> Json:
+    for part in path:
+        data = data[part] if _has(data, part) else None
+    return data
 
 
 def _has(value: Json, part: PathPart) -> bool:

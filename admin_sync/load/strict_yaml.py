@@ -43,7 +43,7 @@ _AMBIGUOUS: Final = re.compile(
     | [-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?     # sexagesimal
     | [-+]?[0-9][0-9_]*\.[0-9_]*([e][-+]?[0-9]+)?      # 1. and 1_0.5
     | [-+]?\.[0-9][0-9_]*([e][-+]?[0-9]+)?             # .5
-    | [-+]?\.inf | \.nan | =
+    | [-+]?\.inf | \.nan | = | <<
     )"""
 )
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?![0-9]).*")
@@ -195,7 +195,8 @@ def _syntax(problem: yaml.MarkedYAMLError, file: str) -> Finding:
     mark = problem.problem_mark or problem.context_mark
     said = problem.problem or problem.context or "cannot be read"
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    return Finding(file, line, column, "syntax", " ".join(said.split()))
+    began = f"; it began in line {problem.context_mark.line + 1}" if problem.context_mark else ""
+    return Finding(file, line, column, "syntax", f"{' '.join(said.split())}{began}")
 
 
 def _short(text: str) -> str:
