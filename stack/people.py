@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
 
 from admin_sync.keycloak.connection import Connection, segment
 from admin_sync.settings import settings
@@ -22,18 +23,14 @@ def connect(layout: Layout) -> Connection:
     return Connection(settings(read(layout)).account())
 
 
-def give_passwords(admin: Connection, realm: str) -> dict[str, str]:
-    """Give every local person of `realm` who has no credential a one-time password: user name -> password."""
-    given: dict[str, str] = {}
+def without_login(admin: Connection, realm: str) -> Iterator[tuple[str, str]]:
+    """Path and user name of every local person of `realm` who has no way to log in."""
     base = f"/{segment(realm)}/users"
-    for user in admin.pages(base, briefRepresentation=True, enabled=True):
+    # No filter here: with one, Keycloak also lists the accounts of services.
+    for user in admin.pages(base, briefRepresentation=True):
         person = f"{base}/{segment(user['id'])}"
-        if admin.get(f"{person}/credentials") or admin.get(f"{person}/federated-identity"):
-            continue
-        password = secrets.token_urlsafe(12)
-        admin.put(f"{person}/reset-password", {"type": "password", "value": password, "temporary": True})
-        given[user["username"]] = password
-    return given
+        if not admin.get(f"{person}/credentials") and not admin.get(f"{person}/federated-identity"):
+            yield person, user["username"]
 
 
 def logins(layout: Layout) -> dict[str, str]:
@@ -46,13 +43,16 @@ def logins(layout: Layout) -> dict[str, str]:
 def main() -> None:
     """Give passwords in the development realm of the layout that the environment names."""
     layout = Layout.here()
-    given = give_passwords(connect(layout), REALM)
+    admin = connect(layout)
     path = layout.secret("logins.txt")
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", buffering=1) as file:
         if file.tell() == 0:
             file.write(f"# {REALM}: user name and one-time password; Keycloak asks for another at the first login\n")
-        file.writelines(f"{name} {password}\n" for name, password in given.items())
-    print(f"{len(given)} people")
+        for person, name in without_login(admin, REALM):
+            password = secrets.token_urlsafe(12)
+            # Written first: a password that is set and that nobody knows locks the person out.
+            file.write(f"{name} {password}\n")
+            admin.put(f"{person}/reset-password", {"type": "password", "value": password, "temporary": True})
 
 
 if __name__ == "__main__":
