@@ -46,6 +46,8 @@ def create_app(settings: VaultSettings) -> FastAPI:
         redoc_url=None,
         # A path with a slash too many is not there; a redirect would send the bearer token around.
         redirect_slashes=False,
+        # FastAPI would hand exceptions, message and all, to whatever telemetry is installed in the process.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.router.routes.append(connections.release_route)
     app.include_router(connections.router)

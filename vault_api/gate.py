@@ -118,16 +118,13 @@ class Gate:
 
         Raises Problem (401 step-up, 403, 404), PolicyUnavailable (503), AuditUnavailable (503).
         """
-        about = dict(resource or {})
-        if caller.connection is not None:
-            about["connection"] = caller.connection
         try:
             decision = await self._policy.decide(
                 caller.principal,
                 caller.call.permission,
                 environment=self._environment,
                 partner=caller.partner,
-                resource=about,
+                resource=resource,
             )
         except PolicyUnavailable:
             await self._trail.record(caller.event("failure", reason="policy_unavailable"))

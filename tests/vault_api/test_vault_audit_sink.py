@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
@@ -155,12 +156,12 @@ async def test_a_file_that_takes_no_line_shows_in_readiness_and_nothing_is_lost(
     until = time.monotonic() + 20
     while (ready := vault.http.get("/health/ready")).status_code != 503:
         assert time.monotonic() < until
-        time.sleep(0.2)
+        await asyncio.sleep(0.2)
     assert ready.json()["missing"] == ["audit_file"]
     blocked.unlink()
     while vault.http.get("/health/ready").status_code != 200:
         assert time.monotonic() < until + 20
-        time.sleep(0.2)
+        await asyncio.sleep(0.2)
     assert '"event":"credential.store"' in (blocked / "api_events.jsonl").read_text()
 
 

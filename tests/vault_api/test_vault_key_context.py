@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -74,7 +75,7 @@ async def test_a_new_current_salt_seals_what_is_new_and_leaves_what_is_old(
 ) -> None:
     store(forgetful, world, partner)
     world.realm.new_salt(partner, 2)
-    time.sleep(FORGOTTEN)
+    await asyncio.sleep(FORGOTTEN)
     assert store(forgetful, world, partner, "newer").json()["key_version"] == 2
     assert release(forgetful, world, partner).json()["access_token"] == "an-access-token"
     pins = await superuser.fetch("SELECT * FROM vault.key_context WHERE partner = $1 ORDER BY key_version", partner)
@@ -82,7 +83,7 @@ async def test_a_new_current_salt_seals_what_is_new_and_leaves_what_is_old(
     assert pins[0]["fingerprint"] != pins[1]["fingerprint"]
     # Taking the old salt away shreds what it sealed, and only that.
     del world.realm.salts[partner]["vault.salt.1"]
-    time.sleep(FORGOTTEN)
+    await asyncio.sleep(FORGOTTEN)
     answer = release(forgetful, world, partner)
     assert (answer.status_code, answer.json()["type"]) == (409, MISMATCH)
     newer = forgetful.http.post(f"{credential_url(partner, 'newer')}/release", headers=world.realm.bearer(partner))

@@ -38,7 +38,8 @@ WAYS_AROUND = {
         "audit: has another policy",
     ),
     "a policy for reading only": (
-        "DROP POLICY tenant ON vault.audit; CREATE POLICY tenant ON vault.audit FOR SELECT USING (partner = vault.tenant())",
+        "DROP POLICY tenant ON vault.audit; "
+        "CREATE POLICY tenant ON vault.audit FOR SELECT USING (partner = vault.tenant())",
         "audit: has another policy",
     ),
     "uniqueness across partners": (
@@ -137,6 +138,6 @@ async def test_a_vault_does_not_start_on_another_revision(world: World, superuse
     try:
         done = world.run("serve", VAULT_BIND="127.0.0.1:1")
     finally:
-        await superuser.execute(f"UPDATE vault.alembic_version SET version_num = '{needed_revision()}'")
+        await superuser.execute("UPDATE vault.alembic_version SET version_num = $1", needed_revision())
     assert done.returncode == 3
     assert "run `python -m vault_api migrate`" in done.stderr.splitlines()[-1]

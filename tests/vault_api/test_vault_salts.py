@@ -37,16 +37,25 @@ def test_every_version_is_read_and_what_is_no_version_is_not() -> None:
     assert (salts.current, sorted(salts.versions)) == (12, [1, 12])
 
 
+ONE, CURRENT = {"vault.salt.1": [SALT]}, {"vault.salt.current": ["1"]}
+
+
 @pytest.mark.parametrize(
     "attributes",
     [
-        {}, {"vault.salt.1": [SALT]}, {"vault.salt.current": ["1"]}, {"vault.salt.1": [SALT], "vault.salt.current": ["2"]},
-        {"vault.salt.1": [SALT], "vault.salt.current": ["one"]}, {"vault.salt.1": [SALT], "vault.salt.current": ["1", "1"]},
-        {"vault.salt.1": ["short"], "vault.salt.current": ["1"]}, {"vault.salt.1": [SALT + "="], "vault.salt.current": ["1"]},
-        {"vault.salt.1": [SALT[:-1] + "+"], "vault.salt.current": ["1"]}, {"vault.salt.1": [7], "vault.salt.current": ["1"]},
-        {**{f"vault.salt.{number}": [SALT] for number in range(1, 66)}, "vault.salt.current": ["1"]},
+        {},
+        ONE,
+        CURRENT,
+        {**ONE, "vault.salt.current": ["2"]},
+        {**ONE, "vault.salt.current": ["one"]},
+        {**ONE, "vault.salt.current": ["1", "1"]},
+        {**CURRENT, "vault.salt.1": ["short"]},
+        {**CURRENT, "vault.salt.1": [SALT + "="]},
+        {**CURRENT, "vault.salt.1": [SALT[:-1] + "+"]},
+        {**CURRENT, "vault.salt.1": [7]},
+        {**CURRENT, **{f"vault.salt.{number}": [SALT] for number in range(1, 66)}},
     ],
-)  # fmt: skip
+)
 def test_without_exactly_one_proper_current_salt_there_is_none(attributes: dict[str, Any]) -> None:
     with pytest.raises(SaltsMissing):
         salts_of(attributes)

@@ -170,7 +170,8 @@ class Realm:
         organization = {} if partner is None else {partner: {"id": self.ids[partner], "groups": [f"/{role}"]}}
         document = {
             "iss": self.issuer, "aud": "tradepulse-internal", "sub": f"sub-{partner}",
-            "email": f"{partner}@example.test", "groups": [], "assurance_level": "aal2", "acr": "aal2", "amr": ["pwd", "otp"], "auth_time": now - 5,
+            "email": f"{partner}@example.test", "groups": [], "assurance_level": "aal2",
+            "acr": "aal2", "amr": ["pwd", "otp"], "auth_time": now - 5,
             "azp": "tradepulse-cli", "sid": "session-1", "typ": "Bearer", "iat": now, "exp": now + 3600,
             "jti": secrets.token_hex(8), "organization": organization, **claims,
         }  # fmt: skip
