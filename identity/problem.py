@@ -146,8 +146,8 @@ def unavailable(slug: str, detail: str, *, retry_after: int) -> Problem:
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem: ours, FastAPI's, Starlette's and the unexpected ones.
 
-    Call it before adding `BodyLimit` and then `TraceMiddleware`: what is added later is further out,
-    and the trace id must be there for the answers of all the others.
+    Add `TraceMiddleware` after it: what is added later is further out, and the trace id must be
+    there for the answers of all the others.
     """
     handlers: dict[type[Exception], Any] = {
         Problem: _problem,
