@@ -85,8 +85,13 @@ def logs(layout: Layout, arguments: argparse.Namespace) -> int:
 
 
 def reset(layout: Layout, arguments: argparse.Namespace) -> int:
-    """Stop everything and delete the state directory, with all data and secrets in it. Tools stay."""
+    """Stop everything and delete the state directory, with all data, secrets and audit files. Tools stay."""
     down(layout, arguments)
+    # The chains begin anew with the next database and the next signing key; old lines would only contradict them.
+    for old in layout.audit.iterdir() if layout.audit.is_dir() else ():
+        if old.name != "README.md":
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+            say(f"deleted {old}")
     for place in (outside_home(layout.state / "postgres"), layout.state):
         if place.exists():
             shutil.rmtree(place)

@@ -32,6 +32,7 @@ class Up:
         self._commands = Commands()
         self._ports: dict[str, int] = {}
         self._roster: control.Roster | None = None
+        self._applied = True
 
     def steps(self) -> dict[str, Step]:
         """Every step by name, with what it needs."""
@@ -128,8 +129,15 @@ class Up:
         # A busy machine needs a minute for the schema; one that is stuck is not helped by waiting longer than this.
         return self._started(keycloak.service(layout, self._ports, secrets=secrets), 300.0)
 
-    def _migrate(self) -> None:
-        vault.migrate(self._layout, self._commands, read(self._layout))
+    def _migrate(self) -> str | None:
+        layout = self._layout
+        wanted = {"inputs": digest([layout.checkout / "vault_api" / "store"])}
+        stamp = layout.run / "migrated.json"
+        if read_json(stamp) == wanted:
+            return UNCHANGED
+        vault.migrate(layout, self._commands, read(layout))
+        write_json(stamp, wanted)
+        return None
 
     def _apply(self) -> str | None:
         layout = self._layout
@@ -138,6 +146,7 @@ class Up:
         wanted = {"inputs": digest([*inputs, layout.environment], built_home(layout).name)}
         stamp = layout.run / "applied.json"
         if read_json(stamp) == wanted and (layout.bundles / "bundle.tar.gz").exists():
+            self._applied = False
             return UNCHANGED
         self._commands.run(
             [layout.venv / "bin" / "admin-sync", "apply", "--config", checkout / "configs" / "iam"],
@@ -150,6 +159,8 @@ class Up:
 
     def _people(self) -> str | None:
         layout = self._layout
+        if not self._applied and layout.secret("logins.txt").exists():
+            return UNCHANGED
         self._commands.run(
             [layout.python, "-m", "stack.people"],
             log=layout.logs / "people.log",

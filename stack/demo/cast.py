@@ -30,8 +30,8 @@ def invite(connection: Connection, realm: str, *, email: str, partner: str, role
             "credentials": [{"type": "password", "value": once, "temporary": True}],
         },
     )
-    organization = connection.get(f"{base}/organizations", search=partner, exact=True)
-    ids = [each["id"] for each in organization or [] if each["alias"] == partner]
+    # Keycloak searches names and domains, never aliases.
+    ids = [each["id"] for each in connection.pages(f"{base}/organizations") if each["alias"] == partner]
     if not ids or user is None:
         raise LookupError(f"there is no partner {partner} in {realm}; run `admin-sync apply` first")
     connection.post(f"{base}/organizations/{ids[0]}/members", user)
