@@ -72,7 +72,7 @@ NEW_BINDING = "bindings:\n"
             "client_secret: hunter2",
             "roles.yaml:128: secret-value",
         ),
-        (ROLES, "type: public", "type: pubic", "roles.yaml:104: wrong-value"),
+        (ROLES, "type: public", "type: pubic", "roles.yaml:103: wrong-value"),
         (ROLES, "  vault-api:\n", "  realm-management:\n", "roles.yaml:110: reserved-name"),
         (
             ROLES,
