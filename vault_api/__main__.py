@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
 import uvicorn
+import uvloop
+from fastapi import FastAPI
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,35 +29,43 @@ from vault_api.settings import KmsInitSettings, MigrationSettings, VaultSettings
 from vault_api.store.migrate import migrate
 from vault_api.vault import StartRefused, open_vault
 
-_log = structlog.get_logger("vault_api")
-
 
 def _serve() -> int:
     settings = VaultSettings()
     host, port = settings.address
-    # Opened once before the server: what is wrong is said in one line and not as a traceback of uvicorn's.
-    asyncio.run(_rehearse(settings))
-    uvicorn.run(
-        create_app(settings),
+
+    async def serve() -> None:
+        # Opened before the server listens and closed after it stopped: what is wrong is one line and no
+        # traceback, and what was committed while the last requests ended is still shipped.
+        async with open_vault(settings) as vault:
+            await _listen(create_app(vault), host, port)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+    return 0
+
+
+async def _listen(app: FastAPI, host: str, port: int) -> None:
+    config = uvicorn.Config(
+        app,
         host=host,
         port=port,
+        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
-        # The address of the peer is what the audit says; a proxy in front is named by its own setting, later.
+        # The peer's address is what the audit says; a header of the caller's is not evidence of anything.
         proxy_headers=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=20,
         limit_concurrency=1000,
-        h11_max_incomplete_event_size=32_768,
     )
-    return 0
-
-
-async def _rehearse(settings: VaultSettings) -> None:
-    async with open_vault(settings):
-        pass
+    # uvicorn stops on these and then raises them again, for handlers that were there before it. Without
+    # one of ours the process would end there and then, with lines unshipped.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    await uvicorn.Server(config).serve()
 
 
 def _migrate() -> int:

@@ -1,10 +1,8 @@
-"""The application: routes, middleware, and the vault that lives as long as it does."""
+"""The application: routes and middleware over an open vault."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,9 +14,9 @@ from vault_api import openapi
 from vault_api.connections import endpoints as connections
 from vault_api.health import endpoints as health
 from vault_api.health.checks import Readiness
-from vault_api.settings import VaultSettings
+from vault_api.metrics import Metrics
 from vault_api.trail import endpoints as trail
-from vault_api.vault import open_vault
+from vault_api.vault import Vault
 
 _HEADERS = [
     (b"cache-control", b"no-store"),
@@ -27,21 +25,12 @@ _HEADERS = [
 ]
 
 
-def create_app(settings: VaultSettings) -> FastAPI:
-    """The application. It opens the vault when it starts, which raises StartRefused where that cannot be."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_vault(settings) as vault:
-            app.state.vault = vault
-            app.state.readiness = Readiness(vault)
-            yield
-
+def create_app(vault: Vault) -> FastAPI:
+    """The application over an open vault, which has to stay open for as long as it serves."""
     app = FastAPI(
         title="TradePulse vault",
         version="1",
         description="Partners' broker tokens, sealed under keys that three independent holders have to agree on.",
-        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         # A path with a slash too many is not there; a redirect would send the bearer token around.
@@ -49,6 +38,8 @@ def create_app(settings: VaultSettings) -> FastAPI:
         # FastAPI would hand exceptions, message and all, to whatever telemetry is installed in the process.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.state.vault = vault
+    app.state.readiness = Readiness(vault)
     app.router.routes.append(connections.release_route)
     app.include_router(connections.router)
     app.include_router(trail.router)
@@ -58,20 +49,20 @@ def create_app(settings: VaultSettings) -> FastAPI:
     app.add_middleware(BodyLimit)
     problem.install(app)
     app.add_middleware(TraceMiddleware)
-    app.add_middleware(Observed, app=app)
+    app.add_middleware(Observed, metrics=vault.metrics)
     return app
 
 
 class Observed:
     """Counts and times every answer and says that it is nobody's to cache (pure ASGI)."""
 
-    def __init__(self, inner: ASGIApp, app: FastAPI) -> None:
-        self._inner = inner
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._inner(scope, receive, send)
+            await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
 
@@ -84,13 +75,12 @@ class Observed:
             await send(message)
 
         try:
-            await self._inner(scope, receive, watched)
+            await self._app(scope, receive, watched)
         finally:
             # The endpoint's own name: a path could be chosen by the caller and would make a label each.
             endpoint = getattr(scope.get("endpoint"), "__name__", "none")
-            metrics = self._app.state.vault.metrics
-            metrics.requests.labels(endpoint, _method(scope["method"]), str(status)).inc()
-            metrics.seconds.labels(endpoint).observe(time.perf_counter() - started)
+            self._metrics.requests.labels(endpoint, _method(scope["method"]), str(status)).inc()
+            self._metrics.seconds.labels(endpoint).observe(time.perf_counter() - started)
 
 
 def _method(method: str) -> str:

@@ -153,7 +153,9 @@ async def test_killed_again_and_again_every_line_is_in_the_file_once(
         for thread in threads:
             thread.join()
     # The last one ends in order, and ships what is there on its way out.
-    start_vault(**settings).end()
+    last = start_vault(**settings)
+    last.end()
+    assert last.process.returncode == 0
     name = own_database["VAULT_DATABASE_URL"].rpartition("/")[2]
     superuser = await asyncpg.connect(world.postgres.dsn("postgres", name))
     committed = {row["partner"]: row["lines"] for row in await superuser.fetch(
