@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import stamina
 import typer
 from typer.exceptions import Abort, TyperException
 
@@ -273,6 +274,8 @@ def _end(options: Options, command: commands.Command) -> None:
 
 def main() -> None:
     """The entry point. Usage errors are bad input (3), because 2 means that there are changes."""
+    # Its default hooks announce every retry on stdout, where data goes.
+    stamina.instrumentation.set_on_retry_hooks(())
     try:
         code = app(standalone_mode=False)
     except TyperException as problem:
