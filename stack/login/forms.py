@@ -30,7 +30,7 @@ class _Form:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-class _PageReader(HTMLParser):
+class PageReader(HTMLParser):
     """The forms of a page by id, its heading, and the errors that it shows."""
 
     def __init__(self, text: str) -> None:
@@ -128,7 +128,7 @@ class HttpLogin:
         deadline = time.monotonic() + self._timeout
         self.visited = []
         response = self._http.get(url)
-        page = _PageReader("")
+        page = PageReader("")
         while time.monotonic() < deadline:
             if response.status_code in _REDIRECTS:
                 url = urljoin(url, response.headers["Location"])
@@ -136,8 +136,8 @@ class HttpLogin:
                     return redirect.answer
                 response = self._http.get(url)
                 continue
-            page = _PageReader(response.text)
-            answered = self._answer(page, login, new_password)
+            page = PageReader(response.text)
+            answered = self.answer(page, login, new_password)
             if answered is None:
                 break
             name, fields = answered
@@ -148,7 +148,7 @@ class HttpLogin:
             response = self._http.post(url, data=fields)
         raise LoginFailed(f"the login of {login.username} stopped {page.where}")
 
-    def _answer(self, page: _PageReader, login: Login, new_password: str | None) -> tuple[str, dict[str, str]] | None:
+    def answer(self, page: PageReader, login: Login, new_password: str | None) -> tuple[str, dict[str, str]] | None:
         """The form to send and its fields, or None on a page that a program cannot answer."""
         forms = page.forms
         if "kc-passwd-update-form" in forms:

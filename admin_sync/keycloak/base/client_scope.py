@@ -11,6 +11,7 @@ from admin_sync.model import MANAGED_ATTRIBUTE, MANAGED_BY, Json, Ref, Resource
 KIND = "client_scope"
 
 _PROTOCOL = "openid-connect"
+_FILLED_IN = {"userinfo.token.claim": "id.token.claim", "introspection.token.claim": "access.token.claim"}
 _LISTS = {"default": "default-default-client-scopes", "optional": "default-optional-client-scopes"}
 
 
@@ -93,8 +94,18 @@ def by_name(mappers: Iterable[Json]) -> list[Json]:
     return sorted(mappers, key=lambda mapper: str(mapper["name"]))
 
 
+def normal_config(config: Mapping[str, Json]) -> dict[str, Json]:
+    """A mapper's configuration with what Keycloak fills in when it creates a mapper, and not when it updates one."""
+    result = dict(config)
+    for name, default in _FILLED_IN.items():
+        if default in result:
+            result.setdefault(name, result[default])
+    return result
+
+
 def _mapper(mapper: Mapping[str, Json]) -> dict[str, Json]:
-    return {"name": mapper["name"], "mapper": mapper["protocolMapper"], "config": mapper.get("config") or {}}
+    config = normal_config(mapper.get("config") or {})
+    return {"name": mapper["name"], "mapper": mapper["protocolMapper"], "config": config}
 
 
 def _model(mapper: Mapping[str, Json]) -> dict[str, Json]:

@@ -135,7 +135,8 @@ def _client_scopes(part: _Part, _realm_name: str) -> Iterator[Resource]:
 
 def _mappers(part: _Part) -> Iterator[Json]:
     for name, mapper in part.children():
-        yield {"name": name, **mapper.mapping(required=frozenset({"mapper", "config"}), allowed=frozenset())}
+        attrs = mapper.mapping(required=frozenset({"mapper", "config"}), allowed=frozenset())
+        yield {"name": name, "mapper": attrs["mapper"], "config": client_scope.normal_config(attrs["config"])}
 
 
 def _client_profiles(part: _Part, _realm_name: str) -> Iterator[Resource]:

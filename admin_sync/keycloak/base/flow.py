@@ -22,7 +22,7 @@ from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer
 from admin_sync.keycloak.base import flow_tree, representation
 from admin_sync.keycloak.base.flow_tree import BASIC
-from admin_sync.keycloak.connection import segment
+from admin_sync.keycloak.connection import Refused, segment
 from admin_sync.model import Json, Ref, Resource
 
 FLOW: Final = "flow"
@@ -92,6 +92,7 @@ class FlowAdapter:
             partial = _top_level(writer, alias)
             if partial is not None:
                 _delete(writer, partial)
+            _remove_orphans(writer)
             _rename_tree(writer, old, alias, drop=f" {_REPLACED}")
         else:
             _delete(writer, old)
@@ -148,7 +149,6 @@ def _steps(writer: Writer, alias: str) -> list[tuple[int, str, str, Mapping[str,
 
 
 def _build(writer: Writer, alias: str, wanted: Mapping[str, Json]) -> None:
-    # What an earlier, interrupted build left of the nested flows would make their aliases collide.
     identity = writer.connection.post(_flows(writer), _flow(alias, wanted["description"], top_level=True))
     _add_steps(writer, str(identity), alias, wanted["executions"])
 
@@ -158,8 +158,7 @@ def _add_steps(writer: Writer, parent: str, parent_alias: str, steps: list[Json]
     for number, step in enumerate(steps, start=1):
         body = {"parentFlow": parent, "requirement": step["requirement"], "priority": number * _PRIORITY_STEP}
         if "flow" in step:
-            nested = _flow(step["flow"], step["description"], top_level=False)
-            identity = writer.connection.post(_flows(writer), nested)
+            identity = _nested(writer, step)
             writer.connection.post(executions, {**body, "authenticatorFlow": True, "flowId": identity})
             _add_steps(writer, str(identity), step["flow"], step["executions"])
             continue
@@ -169,6 +168,26 @@ def _add_steps(writer: Writer, parent: str, parent_alias: str, steps: list[Json]
         if step["config"]:
             config = {"alias": _config_alias(parent_alias, step["use"], str(execution)), "config": step["config"]}
             writer.connection.post(f"{executions}/{execution}/config", config)
+
+
+def _nested(writer: Writer, step: flow_tree.Step) -> str | None:
+    body = _flow(step["flow"], step["description"], top_level=False)
+    try:
+        return writer.connection.post(_flows(writer), body)
+    except Refused as problem:
+        if problem.status != 409:
+            raise
+        _remove_orphans(writer)
+        return writer.connection.post(_flows(writer), body)
+
+
+def _remove_orphans(writer: Writer) -> None:
+    """Delete nested flows that hang nowhere: what is left when a build dies between a flow and its place."""
+    flows = writer.connection.query(f"{writer.path}/partial-export")["authenticationFlows"]
+    used = {step["flowAlias"] for flow in flows for step in flow["authenticationExecutions"] if step.get("flowAlias")}
+    for flow in flows:
+        if not flow["topLevel"] and not flow["builtIn"] and flow["alias"] not in used:
+            _delete(writer, flow)
 
 
 def _configure(writer: Writer, execution: Mapping[str, Json], step: flow_tree.Step) -> None:
