@@ -64,6 +64,13 @@ class Stack:
     """User name -> one-time password of the local people of tradepulse-dev."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test that uses the stack waits for it to come up, and on a busy machine that takes minutes."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """PostgreSQL 18 with an empty database `vault` (owner vault_owner) and `keycloak`, gone after the run."""
