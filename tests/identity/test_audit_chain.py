@@ -94,6 +94,32 @@ def test_a_line_without_a_proper_head_is_an_error(record):
         head_of(record)
 
 
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text() | st.integers())
+
+
+@given(st.dictionaries(st.text(), VALUES | st.dictionaries(st.text(), VALUES)))
+def test_the_hashed_form_is_always_rfc_8785s_or_refused_alike(record):
+    record.pop("hash", None)
+    try:
+        expected = rfc8785.dumps(record)
+    except ValueError:
+        with pytest.raises(ValueError):
+            canonical(record)
+        return
+    assert canonical(record) == expected
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**53, -(2**60), float("nan"), ["\udc00"], b"bytes", {1: 2}])
+def test_what_json_cannot_hold_exactly_is_refused(value):
+    with pytest.raises(ValueError):
+        canonical({"a": value})
+
+
+@given(st.dictionaries(st.text(st.characters(max_codepoint=127)), st.none() | st.integers() | st.text()))
+def test_the_hashed_form_of_plain_records_is_rfc_8785s_too(record):
+    test_the_hashed_form_is_always_rfc_8785s_or_refused_alike.hypothesis.inner_test(record)
+
+
 @given(st.text(), st.text())
 def test_any_text_can_be_recorded_and_stays_on_one_line(actor, resource):
     record = follow(
