@@ -40,6 +40,7 @@ _SECURITY_KEY: Final = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
+_PASSKEY: Final = {**_SECURITY_KEY, "transport": "internal", "hasResidentKey": True}
 _LABEL: Final = "virtual security key"
 _SAME_PAGE: Final = 3
 """How often one page may come back (a wrong code, a slow page) before it counts as stuck."""
@@ -76,11 +77,18 @@ class _Person:
 class BrowserLogin:
     """Logs one person in, in one browser session. Use as a context manager; not thread-safe.
 
-    `saved` is the factor of an earlier login; `factor` is what this one knows, to be kept.
+    `saved` is the factor of an earlier login; `factor` is what this one knows, to be kept. With
+    `passkey` the key also holds passkeys, and a saved one is used instead of the password.
     """
 
     def __init__(
-        self, issuer: str, client_id: str = "tradepulse-cli", *, saved: SavedFactor | None = None, timeout: float = 45.0
+        self,
+        issuer: str,
+        client_id: str = "tradepulse-cli",
+        *,
+        saved: SavedFactor | None = None,
+        timeout: float = 45.0,
+        passkey: bool = False,
     ) -> None:
         self._issuer = issuer.rstrip("/")
         self._client_id = client_id
@@ -88,6 +96,7 @@ class BrowserLogin:
         self.visited: list[str] = []
         """The pages that the last login answered, in order."""
         self._saved = saved or SavedFactor()
+        self._passkey = passkey
         self._playwright: Playwright | None = None
         self._page: Page | None = None
 
@@ -129,6 +138,13 @@ class BrowserLogin:
         """Log in, or use the running session. Raises LoginFailed."""
         return self._run(login, _Person(login.username, login.password))
 
+    def _needs_key(self, name: str) -> bool:
+        return name in _KEY_PAGES or (name == "password" and self._uses_passkey)
+
+    @property
+    def _uses_passkey(self) -> bool:
+        return self._passkey and any(credential["isResidentCredential"] for credential in self._saved.key)
+
     @contextmanager
     def _key_plugged_in(self, page: Page) -> Iterator[None]:
         """The security key, there only while a page asks for it.
@@ -138,7 +154,9 @@ class BrowserLogin:
         """
         devtools = page.context.new_cdp_session(page)
         devtools.send("WebAuthn.enable", {"enableUI": False})
-        key = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": _SECURITY_KEY})
+        key = devtools.send(
+            "WebAuthn.addVirtualAuthenticator", {"options": _PASSKEY if self._passkey else _SECURITY_KEY}
+        )
         for credential in self._saved.key:
             devtools.send("WebAuthn.addCredential", {**key, "credential": credential})
         yield
@@ -176,7 +194,7 @@ class BrowserLogin:
             if self.visited.count(name) > _SAME_PAGE:
                 break
             page.evaluate("window.tradepulseSeen = true")
-            with self._key_plugged_in(page) if name in _KEY_PAGES else nullcontext():
+            with self._key_plugged_in(page) if self._needs_key(name) else nullcontext():
                 self._answer(page, name, person)
                 self._await_next(page, redirect, deadline)
         raise LoginFailed(f"the login of {person.username} stopped {_where(page)}")
@@ -195,6 +213,8 @@ class BrowserLogin:
 
     def _answer(self, page: Page, name: str, person: _Person) -> None:
         match name:
+            case "password" if self._uses_passkey:
+                page.click("#authenticateWebAuthnButton")
             case "password":
                 if page.locator("#username").count() and page.locator("#username").is_visible():
                     page.fill("#username", person.username)

@@ -67,6 +67,8 @@ class Login:
     scope: str = "openid"
     provider: str | None = None
     """The alias of an identity provider to go to at once (`kc_idp_hint`)."""
+    action: str | None = None
+    """A required action to go through after the login (`kc_action`), e.g. to register another key."""
 
 
 class Redirect:
@@ -152,6 +154,8 @@ class AuthorizationRequest:
             query["max_age"] = self._login.max_age
         if self._login.provider is not None:
             query["kc_idp_hint"] = self._login.provider
+        if self._login.action is not None:
+            query["kc_action"] = self._login.action
         return f"{self._base}/auth?{urllib.parse.urlencode(query)}"
 
     def tokens(self, answer: dict[str, str]) -> Tokens:

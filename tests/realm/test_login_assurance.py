@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stack.login import LoginFailed
+from stack.login import BrowserLogin, LoginFailed
 
 if TYPE_CHECKING:
     from stack.login import SavedFactor, Tokens
@@ -110,6 +110,27 @@ def test_another_key_than_the_registered_one_is_refused(realm: Realm, key_holder
     person, _ = key_holder
     with realm.browser(timeout=15) as driver, pytest.raises(LoginFailed, match="Passkey"):
         driver.login(person.again(acr="aal2"))
+
+
+def test_a_passkey_alone_proves_the_second_level_and_no_password(realm: Realm, person: Person) -> None:
+    with BrowserLogin(realm.issuer, passkey=True) as driver:
+        driver.first_login(person.first())
+        driver.login(person.again(action="webauthn-register-passwordless"))
+        assert driver.visited == ["register-key"]
+        saved = driver.factor
+    with BrowserLogin(realm.issuer, saved=saved, passkey=True) as driver:
+        assert proved(driver.login(person.again(acr="aal2", essential=True))) == ("aal2", ["hwk"])
+        assert driver.visited == ["password"]
+
+
+def test_a_second_key_can_only_be_registered_with_the_first(
+    realm: Realm, key_holder: tuple[Person, SavedFactor]
+) -> None:
+    person, _ = key_holder
+    with realm.browser(timeout=15) as driver:
+        with pytest.raises(LoginFailed, match="Passkey"):
+            driver.login(person.again(action="webauthn-register"))
+        assert "register-key" not in driver.visited
 
 
 def test_a_one_time_code_proves_the_second_level_and_never_the_highest(
