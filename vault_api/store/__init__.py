@@ -1,0 +1,1 @@
+"""PostgreSQL: the repository of sealed rows, and the migrations that make its schema."""

@@ -1,0 +1,1 @@
+"""Alembic's environment for the schema `vault`; each revision names the SQL files beside it."""
