@@ -22,7 +22,7 @@ from admin_sync.refs import BINDING, ORGANIZATION, ROLE
 SHARE: Final = 0.2
 NUMBER: Final = 25
 FEW: Final = 3
-"""Up to so many deletions pass whatever share of a small realm they are."""
+"""Up to so many deletions of a kind pass, whatever share of a small realm they are."""
 
 _GUARDIAN: Final = frozenset({"iam:modify", "role:assign"})
 """Whoever has one of these can give access back to everybody else."""
@@ -50,16 +50,14 @@ class Situation:
 
 
 def mass_deletion(situation: Situation) -> Iterator[str]:
-    """More deletions than a share or a number of what is ours, or everything of a kind."""
+    """More deletions than a number, or of any one kind more than a share of what is ours."""
     taken = Counter(change.ref.kind for change in situation.plan.changes if change.action is Action.DELETE)
     total = sum(taken.values())
     ours = Counter(ref.kind for ref, found in situation.current.resources.items() if found.managed)
-    everything = [kind for kind, count in taken.items() if count == ours[kind] and count > 1]
-    limit = max(FEW, min(NUMBER, int(sum(ours.values()) * SHARE)))
-    if (total > limit or everything) and total > situation.allowed.deletions:
-        what = ", ".join(f"{count} {kind}" for kind, count in sorted(taken.items()))
-        why = f"every {everything[0]} there is" if everything else f"more than {limit}"
-        yield f"the plan destroys {total} objects ({what}), {why}; if that is meant, give --allow-deletions {total}"
+    much = [kind for kind, count in sorted(taken.items()) if count > max(FEW, ours[kind] * SHARE)]
+    if (total > NUMBER or much) and total > situation.allowed.deletions:
+        what = ", ".join(f"{count} of {ours[kind]} {kind}" for kind, count in sorted(taken.items()))
+        yield f"the plan destroys {total} objects ({what}); if that is meant, give --allow-deletions {total}"
 
 
 def shredding(situation: Situation) -> Iterator[str]:

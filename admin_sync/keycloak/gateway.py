@@ -9,7 +9,7 @@ from typing import Final
 
 from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer
-from admin_sync.keycloak.connection import Connection, KeycloakProblem
+from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed
 from admin_sync.keycloak.registry import ADAPTERS, ORDER, SIDE_BY_SIDE
 from admin_sync.model import Current, index
 
@@ -41,7 +41,7 @@ def write(writer: Writer, changes: Sequence[Change], observe: Observer) -> int:
         done += len(batch) - len(failures)
         if failures:
             # A refusal of rights is final, so it must not hide behind a failure that is worth a retry.
-            raise min(failures, key=lambda problem: type(problem).__name__)
+            raise min(failures, key=lambda problem: not isinstance(problem, NotAllowed))
     return done
 
 

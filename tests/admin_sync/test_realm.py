@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -148,7 +148,7 @@ def test_what_is_not_ours_is_never_touched_or_mentioned(as_declared: Realms) -> 
     admin, realm = as_declared.admin, as_declared.path("dev")
     admin.post(f"{realm}/roles", {"name": "foreign"})
     group = admin.post(f"{realm}/groups", {"name": "foreign"})
-    client = admin.post(f"{realm}/clients", {"clientId": "foreign", "publicClient": True})
+    client = admin.post(f"{realm}/clients", {"clientId": "foreign", "standardFlowEnabled": False})
     person = admin.post(f"{realm}/users", {"username": "foreign", "email": "f@example.org", "enabled": True})
     assert as_declared.run("drift", "--env", "dev").code == 0
     for place in (f"groups/{group}", f"clients/{client}", f"users/{person}", "roles/foreign"):
@@ -346,13 +346,10 @@ def test_requests_do_not_grow_with_people_beyond_their_pages(as_declared: Realms
     place = f"{as_declared.path('staging')}/users"
 
     def create(number: int) -> None:
-        body = {"username": f"p{number}", "email": f"p{number}@example.org", "enabled": True}
+        body = {"username": f"person{number}", "email": f"person{number}@example.org", "enabled": True}
         as_declared.admin.post(place, body)
 
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(150)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(create, range(150)))
     after = one_view(as_declared.run("plan", "--env", "staging", "--json"))["requests"]
     assert after == before + 1, "150 people are two pages of a hundred"
