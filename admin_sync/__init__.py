@@ -1,1 +1,25 @@
-"""admin-sync: the configuration in `configs/iam` becomes Keycloak realms and a signed OPA bundle."""
+"""admin-sync: the configuration in `configs/iam` becomes Keycloak realms and a signed OPA bundle.
+
+    configs/iam ─ load ─▶ Document ─ check ─▶ desired ─┐
+                               Keycloak ─ read ─▶ Current ─┴ diff ─▶ Plan ─ guard ─▶ render │ apply ─▶ audit
+                                                                                       └▶ policy ─▶ bundle ─▶ OPA
+
+    cli.py, console.py   the commands, their exit codes and streams; `commands/` is what each does
+    load/                strict YAML, variables, schema: files to a `Document`
+    check/               what a document may not mean; a table of pure functions
+    access.py            who has what, by which way: the one reading of roles, groups and grants
+    desired/             the document as the state of one realm, and the facts it needs from outside
+    model.py, refs.py    states and their resources as values, and how they are called
+    diff.py              desired against current, purely
+    impact.py            who gains or loses which permission
+    guard.py             what a plan must not do without being told so
+    sync.py              read, diff, guard, apply, look again: one `Session` for every command
+    keycloak/            one connection, a reader and a writer, one adapter per kind
+    lock.py, trail.py    one apply per realm; the audit lines of a run
+    render/              a plan for people and machines; `saved_plan.py` for later
+    policy.py, bundle/   what OPA decides by, signed and published
+    settings.py          environment variables; errors.py: what can go wrong, by exit code
+
+Only objects that carry our mark (`model.MANAGED_ATTRIBUTE`) are ever deleted. A re-run is always
+safe: every run reads the whole state and writes what differs.
+"""

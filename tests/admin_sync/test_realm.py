@@ -224,7 +224,7 @@ def test_a_plan_that_deletes_much_is_refused_until_the_number_is_said(as_declare
     refused = as_declared.run("apply", "--env", "dev", "--allow-lockout")
     assert refused.code == 5
     assert "--allow-deletions" in refused.err
-    assert as_declared.admin.get(f"{as_declared.path('dev')}/users/count") == 7
+    assert as_declared.admin.get(f"{as_declared.path('dev')}/users/count") == 6
     as_declared.configuration.write("role_bindings.yaml", "")
     assert as_declared.run("plan", "--env", "dev").code == 5
 
