@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from admin_sync.errors import Finding
 from admin_sync.load.document import BROKERS, ROLES, Document
+from admin_sync.load.positions import PathPart
 from admin_sync.load.schema import OidcProvider, WorkloadClient
-from admin_sync.load.strict_yaml import PathPart
 
 
 def wrong_with(url: str) -> str | None:

@@ -9,8 +9,8 @@ from typing import Final
 from admin_sync.access import groups
 from admin_sync.errors import Finding
 from admin_sync.load.document import BINDINGS, POLICIES, ROLES, Document
+from admin_sync.load.positions import PathPart
 from admin_sync.load.schema import WorkloadClient
-from admin_sync.load.strict_yaml import PathPart
 
 RESERVED_ROLES: Final = frozenset({"offline_access", "uma_authorization"})
 RESERVED_CLIENTS: Final = frozenset(

@@ -12,8 +12,8 @@ from admin_sync.access import Holding, Way, closure, conflicts, group_roles, gro
 from admin_sync.check.references import group_place
 from admin_sync.errors import Finding
 from admin_sync.load.document import BINDINGS, ROLES, Document
+from admin_sync.load.positions import PathPart
 from admin_sync.load.schema import Separation, WorkloadClient
-from admin_sync.load.strict_yaml import PathPart
 from admin_sync.model import Position
 
 CODE = "segregation-of-duties"

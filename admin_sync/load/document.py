@@ -15,9 +15,10 @@ from pydantic import BaseModel
 
 from admin_sync.errors import Finding, InvalidInput
 from admin_sync.load.expand import expand
+from admin_sync.load.positions import PathPart, Source
 from admin_sync.load.schema import BindingsFile, BrokersFile, PartnersFile, PoliciesFile, RolesFile
 from admin_sync.load.shape import shaped
-from admin_sync.load.strict_yaml import PathPart, Source, scan_file
+from admin_sync.load.strict_yaml import scan_file
 from admin_sync.model import Position
 
 ROLES: Final = "roles.yaml"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from admin_sync.errors import Finding
-from admin_sync.load.strict_yaml import PathPart, Source
+from admin_sync.load.positions import PathPart, Source
 from admin_sync.model import Json
 
 _REFERENCE: Final = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})?")

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from admin_sync.errors import Finding
-from admin_sync.load.strict_yaml import PathPart, Source
+from admin_sync.load.positions import PathPart, Source
 from admin_sync.model import Json
 
 _CODES: Final = {

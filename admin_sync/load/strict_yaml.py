@@ -13,15 +13,15 @@ which is consumed iteratively. A bomb of aliases ends at its first anchor and de
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
 import yaml
 
 from admin_sync.errors import EMPTY_FILE, Finding, InvalidInput
-from admin_sync.model import Json, Position
+from admin_sync.load.plain_scalars import looks_like_a_date, plain_value, short
+from admin_sync.load.positions import Mark, Source
+from admin_sync.model import Json
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 50
@@ -30,69 +30,7 @@ MAX_VALUES: Final = 250_000
 
 _LOADER: Final = yaml.CSafeLoader if getattr(yaml, "__with_libyaml__", False) else yaml.SafeLoader
 
-_NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEAN: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-# What YAML 1.1 (https://yaml.org/type/) turns into a boolean or a number although it does not look like one here.
-_AMBIGUOUS: Final = re.compile(
-    r"""(?ix:
-      y | n | yes | no | on | off                      # booleans
-    | [-+]?0[0-9_]+ | [-+]?0o[0-7_]+ | [-+]?0b[01_]+ | [-+]?0x[0-9a-f_]+    # octal, binary, hexadecimal
-    | [-+]?[0-9][0-9_]*_[0-9_]*                        # 1_000
-    | [-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?     # sexagesimal
-    | [-+]?[0-9][0-9_]*\.[0-9_]*([e][-+]?[0-9]+)?      # 1. and 1_0.5
-    | [-+]?\.[0-9][0-9_]*([e][-+]?[0-9]+)?             # .5
-    | [-+]?\.inf | \.nan | = | <<
-    )"""
-)
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?![0-9]).*")
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufeff\ufffe\uffff\u2028\u2029]")
-
-PathPart = str | int
-
-
-class Mark:
-    """Where one value stands: its own place, its key's place, and the same of its children."""
-
-    __slots__ = ("children", "column", "key_column", "key_line", "line")
-
-    def __init__(self, line: int, column: int, key_line: int, key_column: int) -> None:
-        self.line = line
-        self.column = column
-        self.key_line = key_line
-        self.key_column = key_column
-        self.children: dict[PathPart, Mark] | None = None
-
-    def adopt(self, part: PathPart, child: Mark) -> None:
-        """Record where the value under a key or an index stands."""
-        if self.children is None:
-            self.children = {}
-        self.children[part] = child
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One parsed file: plain data (dict, list, str, int, float, bool, None) and where it stands."""
-
-    file: str
-    data: Json
-    root: Mark
-
-    def position(self, path: Sequence[PathPart], *, key: bool = False) -> Position:
-        """The place of the value at `path`, or of the nearest parent that exists; `key` for its key's."""
-        mark = self.root
-        reached = 0
-        for part in path:
-            child = mark.children.get(part) if mark.children else None
-            if child is None:
-                break
-            mark = child
-            reached += 1
-        # A thing that is missing is reported where its parent is named, not where its parent's value begins.
-        if key or (reached < len(path) and reached > 0):
-            return Position(self.file, mark.key_line, mark.key_column)
-        return Position(self.file, mark.line, mark.column)
 
 
 def read(path: Path, *, name: str | None = None) -> Source:
@@ -199,10 +137,6 @@ def _syntax(problem: yaml.MarkedYAMLError, file: str) -> Finding:
     return Finding(file, line, column, "syntax", f"{' '.join(said.split())}{began}")
 
 
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else f"{text[:40]}…")
-
-
 class _Stop(Exception):
     """Nothing that follows in this file can be understood or is worth its memory."""
 
@@ -282,13 +216,11 @@ class _Builder:
         at = _at(event)
         if not event.style and name == "<<":
             self._refuse(event, "merge-key", "merge keys are not allowed; write the values out")
-        elif not event.style and (not isinstance(self._resolved(event), str) or _DATE.fullmatch(name)):
-            self._refuse(event, "key-type", f"{_short(name)} is not a string to every reader; put it in quotes")
+        elif not event.style and (not isinstance(self._resolved(event), str) or looks_like_a_date(name)):
+            self._refuse(event, "key-type", f"{short(name)} is not a string to every reader; put it in quotes")
         elif name in parent.value:
             first = parent.first_lines[name]
-            self._refuse(
-                event, "duplicate-key", f"{_short(name)} is already declared in line {first}; keep one of them"
-            )
+            self._refuse(event, "duplicate-key", f"{short(name)} is already declared in line {first}; keep one of them")
         else:
             parent.first_lines[name] = at[0]
             parent.key, parent.key_at = name, at
@@ -318,26 +250,12 @@ class _Builder:
         return mark
 
     def _resolved(self, event: yaml.ScalarEvent) -> Json:
-        text = event.value
         if event.style:
-            return text
-        if text in _NULL:
-            return None
-        if text in _BOOLEAN:
-            return _BOOLEAN[text]
-        if _INTEGER.fullmatch(text) and len(text) <= 18:
-            return int(text)
-        if _FLOAT.fullmatch(text):
-            number = float(text)
-            if _INTEGER.fullmatch(text) or number in (float("inf"), float("-inf")):
-                self._refuse(event, "number", "the number is too large; put it in quotes if it is a name")
-            return number
-        if _AMBIGUOUS.fullmatch(text):
-            message = (
-                f"{_short(text)} is a boolean or a number to some readers; put it in quotes, or write true or false"
-            )
-            self._refuse(event, "ambiguous", message)
-        return text
+            return event.value
+        value, refusal = plain_value(event.value)
+        if refusal is not None:
+            self._refuse(event, *refusal)
+        return value
 
     def _check_node(self, event: yaml.NodeEvent) -> None:
         self._values += 1

@@ -9,7 +9,7 @@ from admin_sync.errors import Finding, InvalidInput
 from admin_sync.keycloak.base import client_policy, client_scope, events, flow, realm, required_action, user_profile
 from admin_sync.load import strict_yaml
 from admin_sync.load.expand import expand
-from admin_sync.load.strict_yaml import PathPart, Source
+from admin_sync.load.positions import PathPart, Source
 from admin_sync.model import Json, Ref, Resource
 
 _DEFAULT_REQUIREMENT = "REQUIRED"
