@@ -43,7 +43,7 @@ WAYS_AROUND = {
         "audit: has another policy",
     ),
     "uniqueness across partners": (
-        "CREATE UNIQUE INDEX guess ON vault.connection (connection)",
+        "CREATE UNIQUE INDEX guess ON vault.connection (created_at, partner)",
         "connection: a unique index does not begin with the partner",
     ),
     "a view": ("CREATE VIEW vault.everything AS SELECT * FROM vault.connection", "view everything: stands over"),
