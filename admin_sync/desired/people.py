@@ -12,7 +12,7 @@ from typing import Final
 from admin_sync.desired.parts import Parts
 from admin_sync.desired.providers import mapped_groups
 from admin_sync.load.document import BINDINGS
-from admin_sync.model import MANAGED_BY, Position, Ref, Resource
+from admin_sync.model import MANAGED_BY, Pending, Position, Ref, Resource
 from admin_sync.refs import BINDING, group_binding, role_binding, user
 
 FIRST_ACTIONS: Final = ("UPDATE_PASSWORD", "tradepulse-choose-factor")
@@ -45,15 +45,17 @@ def person(parts: Parts, email: str, origin: Position, ref: Ref) -> bool:
     """Whether the account that `ref` is for exists or will; otherwise `ref` is noted as pending."""
     account = user(email)
     found = parts.current.resources.get(account)
+    if found is not None and not found.attrs.get("email_verified"):
+        # Not `wait`: a grant that it already has is not to be kept either.
+        reason = "the account's e-mail address is not verified, so it may be somebody else's"
+        parts.pending.append(Pending(ref, reason, origin))
+        parts.keep(account)
+        return False
     if parts.local:
         if not parts.has(account):
             parts.resources[account] = _account(account, origin, found)
-        return True
-    if found is None:
+    elif found is None:
         parts.wait(ref, origin, "the person has not logged in yet")
-        return False
-    if not found.attrs.get("email_verified"):
-        parts.wait(ref, origin, "the account's e-mail address is not verified, so it may be somebody else's")
         return False
     return True
 

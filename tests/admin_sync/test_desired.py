@@ -153,6 +153,15 @@ def test_a_person_is_found_by_address_without_regard_to_case_and_only_if_verifie
         assert (ref in prod.resources) is verified
 
 
+def test_a_grant_is_taken_from_an_account_whose_address_is_not_verified_any_more(configuration: Configuration) -> None:
+    current = read_back(wanted(configuration))
+    ref = user("quant.one@tradepulse.example")
+    table = {**current.resources, ref: Resource(ref, {"email_verified": False}, server_id="u", managed=True)}
+    current = Current(current.realm, exists=True, resources=index(table.values()))
+    plan = diff(wanted(configuration, current=current), current, IAM_ORDER)
+    assert [str(change.ref) for change in plan.changes] == ["binding quant.one@tradepulse.example group research"]
+
+
 def test_a_membership_that_a_provider_gave_stays_and_any_other_is_destroyed(configuration: Configuration) -> None:
     configuration.environ = HTTPS
     given = facts("https://idp.example", "https://ci.example")
