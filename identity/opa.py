@@ -149,8 +149,9 @@ def decision_input(
         "subject": {
             "kind": principal.kind,
             "id": principal.subject,
-            # Grants are keyed by lower-case address; addresses compare without regard to case.
-            "email": None if principal.email is None else principal.email.lower(),
+            # As it is: the policy folds case itself, and only in ASCII. Folding here would turn the Kelvin sign
+            # into a plain k, and so one address into another.
+            "email": principal.email,
             "environment": principal.environment,
             "client": principal.client,
             "groups": sorted(principal.groups),

@@ -83,7 +83,7 @@ async def test_the_question_has_the_shape_that_the_policy_is_written_against(opa
             "subject": {
                 "kind": "person",
                 "id": "ada-1",
-                "email": "ada@example.com",
+                "email": "Ada@Example.com",
                 "environment": "dev",
                 "client": "tradepulse-cli",
                 "groups": ["admin", "viewer"],
