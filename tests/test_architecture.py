@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +116,12 @@ def test_every_directory_with_modules_is_a_package() -> None:
         if room(path) in {*MAY_IMPORT, "stack"} and not (path.parent / "__init__.py").exists()
     }
     assert bare == set()
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    # pytest imports them by their bare names, so the second one would not be collected.
+    names = Counter(path.name for path in files(".py") if room(path) == "tests" and path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_file_names_a_place_of_the_machine_it_was_written_on() -> None:
