@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+import asyncpg
 import uvicorn
 import uvloop
 from fastapi import FastAPI
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _fail("; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors()))
     except (StartRefused, KmsRefused, SecretUnreadable, ValueError) as error:
         _fail(str(error))
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
         # The driver's own message may quote the address and the statement.
         _fail(f"the database did not do its part ({type(error).__name__}); see that it runs and lets this role in")
         return 1

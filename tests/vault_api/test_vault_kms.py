@@ -141,3 +141,16 @@ def test_a_vault_that_cannot_do_its_work_does_not_start_and_says_why_in_one_line
     assert said in last
     assert "Traceback" not in done.stderr
     assert "canary-word" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://vault_owner@127.0.0.1:1/vault", None], ids=["nobody there", "not let in"]
+)
+def test_a_migration_that_cannot_begin_says_so_in_one_line(url: str | None, world: World, tmp_path: Path) -> None:
+    wrong = private_file(tmp_path / "password", "wrong-canary-word")
+    setting = {} if url is None else {"VAULT_OWNER_DATABASE_URL": url}
+    done = world.run("migrate", VAULT_OWNER_DATABASE_PASSWORD_FILE=str(wrong), **setting)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("vault-api: the database did not do its part")
+    assert "Traceback" not in done.stderr
+    assert "wrong-canary-word" not in done.stderr
