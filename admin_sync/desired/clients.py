@@ -85,7 +85,11 @@ def _interactive(
     parts: Parts, name: str, client: ConfidentialClient | PublicClient
 ) -> tuple[dict[str, Any], dict[str, str | None]]:
     """The settings and attributes of the flows that a person takes part in."""
-    attributes: dict[str, str | None] = {"pkce.code.challenge.method": "S256"}
+    attributes: dict[str, str | None] = {
+        "pkce.code.challenge.method": "S256",
+        # A login that asks for no level gets the one that every interactive session needs.
+        "default.acr.values": parts.document.policies.assurance.interactive,
+    }
     if "device" in client.flows:
         attributes["oauth2.device.authorization.grant.enabled"] = "true"
     settings: dict[str, Any] = {"standard_flow": False, "redirect_uris": []}

@@ -116,6 +116,7 @@ def test_clients_can_do_what_they_declare_and_nothing_else(configuration: Config
         assert not any("*" in uri for uri in attrs["redirect_uris"]), name
     assert clients["tradepulse-cli"]["public"]
     assert clients["tradepulse-cli"]["attributes"]["pkce.code.challenge.method"] == "S256"
+    assert clients["tradepulse-cli"]["attributes"]["default.acr.values"] == "aal2"
     assert clients["session-broker"]["attributes"]["standard.token.exchange.enabled"] == "true"
     assert clients["session-broker"]["attributes"]["oauth2.jwt.authorization.grant.idp"] == "mock##workforce"
     assert clients["vault-api"]["rights"] == ["realm-management:view-organizations"]
