@@ -117,11 +117,21 @@ def _fetch(http: httpx.Client, url: str) -> bytes:
 
 
 def resolve(reference: SecretReference, environ: Mapping[str, str]) -> Secret | Unknown:
-    """The secret behind a reference. A file must be readable by its owner alone."""
+    """The secret behind a reference. A file must be readable by its owner alone.
+
+    A variable NAME may also be given as NAME_FILE, the path of a file that holds the secret: what is in the
+    environment of a process is inherited by every program that it starts.
+    """
     if reference.env is not None:
-        value = environ.get(reference.env)
-        return Secret(value) if value else Unknown(f"set the environment variable {reference.env}")
-    path = Path(reference.file or "")
+        if value := environ.get(reference.env):
+            return Secret(value)
+        if not (named := environ.get(f"{reference.env}_FILE")):
+            return Unknown(f"set the environment variable {reference.env} or {reference.env}_FILE")
+        return _in_file(Path(named))
+    return _in_file(Path(reference.file or ""))
+
+
+def _in_file(path: Path) -> Secret | Unknown:
     try:
         with path.open("rb") as stream:
             if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
