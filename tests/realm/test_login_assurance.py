@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,8 +116,8 @@ def test_another_key_than_the_registered_one_is_refused(realm: Realm, key_holder
 def test_a_passkey_alone_proves_the_second_level_and_no_password(realm: Realm, person: Person) -> None:
     with BrowserLogin(realm.issuer, passkey=True) as driver:
         driver.first_login(person.first())
-        driver.login(person.again(action="webauthn-register-passwordless"))
-        assert driver.visited == ["register-key"]
+        driver.login(person.again(acr="aal2", action="webauthn-register-passwordless"))
+        assert driver.visited == ["use-key", "register-key"]
         saved = driver.factor
     with BrowserLogin(realm.issuer, saved=saved, passkey=True) as driver:
         assert proved(driver.login(person.again(acr="aal2", essential=True))) == ("aal2", ["hwk"])
@@ -131,6 +132,31 @@ def test_a_second_key_can_only_be_registered_with_the_first(
         with pytest.raises(LoginFailed, match="Passkey"):
             driver.login(person.again(action="webauthn-register"))
         assert "register-key" not in driver.visited
+
+
+@pytest.mark.parametrize("action", ["CONFIGURE_TOTP", "webauthn-register-passwordless"])
+def test_a_password_alone_adds_no_factor_beside_a_security_key(
+    realm: Realm, key_holder: tuple[Person, SavedFactor], action: str
+) -> None:
+    person, _ = key_holder
+    with realm.forms() as driver:
+        assert proved(driver.login(person.again(acr="aal1", action=action))) == ("aal1", ["pwd"])
+        assert driver.visited == ["kc-form-login"]
+    assert credentials(realm, person) == ["password", "webauthn"]
+
+
+def test_a_password_typed_again_does_not_make_an_older_factor_fresh(
+    realm: Realm, app_holder: tuple[Person, SavedFactor]
+) -> None:
+    person, app = app_holder
+    with realm.forms(app) as driver:
+        factor = driver.login(person.again(acr="aal2")).claims()
+        time.sleep(2)
+        password = driver.login(person.again(acr="aal1", max_age=0)).claims()
+        after = driver.login(person.again(acr="aal2")).claims()
+        assert driver.visited == []
+    assert password["auth_time"] > factor["auth_time"]
+    assert (after["acr"], after["auth_time"]) == ("aal2", factor["auth_time"])
 
 
 def test_a_one_time_code_proves_the_second_level_and_never_the_highest(

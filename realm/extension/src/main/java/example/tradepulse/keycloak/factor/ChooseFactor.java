@@ -10,7 +10,6 @@ import org.keycloak.authentication.RequiredActionProvider;
 import org.keycloak.events.Errors;
 import org.keycloak.models.ImpersonationSessionNote;
 import org.keycloak.models.KeycloakSession;
-import org.keycloak.models.UserModel;
 import org.keycloak.models.UserSessionModel;
 import org.keycloak.sessions.AuthenticationSessionModel;
 
@@ -18,8 +17,9 @@ import org.keycloak.sessions.AuthenticationSessionModel;
  * Asks a person without a second factor to choose one: a security key first, an authenticator app as the fallback.
  *
  * <p>It only puts Keycloak's own registration action next in line. The level of the login that it interrupts stays as
- * it is, so a stolen password is worth no more after a registration than before. Whoever leaves half-way is asked again
- * at the next login, because there is still no factor.
+ * it is. The first factor is nevertheless trusted from the next login on, whoever registered it: until then an account is
+ * worth its password. Whoever leaves half-way is asked again at the next login, because there is still no factor.
+ * Evaluated at every login, it also keeps {@link FurtherFactor further ones} from being added without proof.
  */
 final class ChooseFactor implements RequiredActionProvider {
 
@@ -33,8 +33,9 @@ final class ChooseFactor implements RequiredActionProvider {
 
     @Override
     public void evaluateTriggers(RequiredActionContext context) {
+        FurtherFactor.refuseUnproved(context);
         // Also for accounts that lost their only factor, and those that came before this action was a default one.
-        if (!hasFactor(context.getUser()) && !isRegistering(context) && !isImpersonated(context)) {
+        if (!Factor.isHeldBy(context.getUser()) && !isRegistering(context) && !isImpersonated(context)) {
             context.getAuthenticationSession().addRequiredAction(ChooseFactorFactory.PROVIDER_ID);
         }
     }
@@ -45,7 +46,7 @@ final class ChooseFactor implements RequiredActionProvider {
             // A factor registered now would be the impersonator's, in somebody else's account.
             context.getEvent().error(Errors.NOT_ALLOWED);
             context.failure(Errors.NOT_ALLOWED);
-        } else if (hasFactor(context.getUser()) || isRegistering(context)) {
+        } else if (Factor.isHeldBy(context.getUser()) || isRegistering(context)) {
             context.success();
         } else {
             context.challenge(context.form().createForm(TEMPLATE));
@@ -67,10 +68,6 @@ final class ChooseFactor implements RequiredActionProvider {
     @Override
     public void close() {
         // Nothing is held.
-    }
-
-    private static boolean hasFactor(UserModel user) {
-        return user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> Factor.isOne(credential.getType()));
     }
 
     /** Whether this login goes through a registration anyway: by a choice made before, or by an administrator's order. */

@@ -4,6 +4,8 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
 
+import org.keycloak.models.UserModel;
+
 /** The second factors that a person may choose from, in the order in which they are offered. */
 enum Factor {
     SECURITY_KEY("security-key", "webauthn-register"),
@@ -28,6 +30,11 @@ enum Factor {
     /** The factor that a submitted form names; empty for anything else. */
     static Optional<Factor> named(String formValue) {
         return Arrays.stream(values()).filter(factor -> factor.formValue.equals(formValue)).findFirst();
+    }
+
+    /** Whether somebody has any factor, one of those above or a passkey. */
+    static boolean isHeldBy(UserModel user) {
+        return user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> isOne(credential.getType()));
     }
 
     static boolean isOne(String credentialType) {

@@ -7,7 +7,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
+import org.keycloak.authentication.authenticators.util.LoAUtil;
 import org.keycloak.models.ClientSessionContext;
+import org.keycloak.models.Constants;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.ProtocolMapperModel;
 import org.keycloak.models.RealmModel;
@@ -22,6 +24,7 @@ import org.keycloak.protocol.oidc.mappers.OIDCIDTokenMapper;
 import org.keycloak.protocol.oidc.mappers.TokenIntrospectionTokenMapper;
 import org.keycloak.protocol.oidc.mappers.UserInfoTokenMapper;
 import org.keycloak.provider.ProviderConfigProperty;
+import org.keycloak.representations.AccessToken;
 import org.keycloak.representations.IDToken;
 
 /**
@@ -29,7 +32,9 @@ import org.keycloak.representations.IDToken;
  *
  * <p>{@code groups} holds the names of the realm roles in force, through composites and groups, but only of roles that
  * carry our ownership mark: what somebody made by hand in the console confers nothing. {@code assurance_level} repeats
- * the {@code acr} that Keycloak's own mapper computed before us; {@code amr} loses its duplicates, and {@code organization} goes when it is empty.
+ * the {@code acr} that Keycloak's own mapper computed before us; {@code auth_time} of an access token is never later than
+ * the {@link ProofTime time at which that level was proved}; {@code amr} loses its duplicates, and {@code organization}
+ * goes when it is empty.
  */
 public final class IdentityMapper extends AbstractOIDCProtocolMapper
         implements OIDCAccessTokenMapper, OIDCIDTokenMapper, UserInfoTokenMapper, TokenIntrospectionTokenMapper {
@@ -60,6 +65,12 @@ public final class IdentityMapper extends AbstractOIDCProtocolMapper
         token.setOtherClaims(Claims.ASSURANCE_LEVEL, service ? Claims.LOWEST_LEVEL : Claims.assuranceLevel(token.getAcr()));
         Optional.ofNullable(token.getOtherClaims().get(Claims.AMR))
                 .ifPresent(methods -> token.setOtherClaims(Claims.AMR, Claims.withoutDuplicates(methods)));
+        // Services judge freshness by the access token. The ID token keeps OpenID Connect's meaning: the last login page.
+        if (token instanceof AccessToken && token.getAuth_time() != null) {
+            int level = LoAUtil.getCurrentLevelOfAuthentication(clientSession.getClientSession());
+            ProofTime.of(userSession.getNote(Constants.LOA_MAP), level)
+                    .ifPresent(proved -> token.setAuth_time(Math.min(proved, token.getAuth_time())));
+        }
         // Keycloak's mapper of organization groups leaves an empty object with people who belong to no partner.
         if (token.getOtherClaims().get(Claims.ORGANIZATION) instanceof Map<?, ?> partners && partners.isEmpty()) {
             token.getOtherClaims().remove(Claims.ORGANIZATION);

@@ -1,0 +1,37 @@
+package example.tradepulse.keycloak.identity;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.Optional;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+class ProofTimeTest {
+
+    @Test
+    @DisplayName("a password typed later does not make a factor fresher")
+    void passwordLater() {
+        assertEquals(Optional.of(100L), ProofTime.of("{\"1\":900,\"2\":100}", 2));
+    }
+
+    @Test
+    @DisplayName("proving a higher level proves the lower ones")
+    void higherCounts() {
+        assertEquals(Optional.of(500L), ProofTime.of("{\"1\":100,\"2\":103,\"3\":500}", 2));
+    }
+
+    @Test
+    @DisplayName("a session that tells no times, or none of that level, leaves the question open")
+    void unknown() {
+        assertEquals(Optional.empty(), ProofTime.of(null, 2));
+        assertEquals(Optional.empty(), ProofTime.of("{\"1\":100}", 2));
+    }
+
+    @Test
+    @DisplayName("times that cannot be read count as never")
+    void unreadable() {
+        assertEquals(Optional.of(0L), ProofTime.of("{\"2\":\"soon\"}", 2));
+        assertEquals(Optional.of(0L), ProofTime.of("[", 1));
+    }
+}
