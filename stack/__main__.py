@@ -21,8 +21,8 @@ from collections.abc import Callable
 
 from stack import control, status
 from stack.account import AccountUnusable, outside_home
-from stack.files import Busy
-from stack.layout import Layout
+from stack.files import Busy, locked
+from stack.layout import Layout, StateUnusable
 from stack.postgres import PostgresFailed
 from stack.process import known
 from stack.settings import read
@@ -86,6 +86,12 @@ def logs(layout: Layout, arguments: argparse.Namespace) -> int:
 
 def reset(layout: Layout, arguments: argparse.Namespace) -> int:
     """Stop everything and delete the state directory, with all data, secrets and audit files. Tools stay."""
+    # A `make up` that still works would go on in directories that are gone.
+    with locked(layout.run / "up.lock", wait=False):
+        return _delete(layout, arguments)
+
+
+def _delete(layout: Layout, arguments: argparse.Namespace) -> int:
     down(layout, arguments)
     # The chains begin anew with the next database and the next signing key; old lines would only contradict them.
     for old in layout.audit.iterdir() if layout.audit.is_dir() else ():
@@ -136,10 +142,11 @@ def main() -> int:
     arguments = parser.parse_args()
     layout = Layout.here()
     try:
+        layout.check()
         return int(arguments.action(layout, arguments))
     except Busy:
         print("another `make up` of this stack is running; wait for it", file=sys.stderr)
-    except (StepFailed, PostgresFailed, AccountUnusable) as problem:
+    except (StepFailed, StateUnusable, PostgresFailed, AccountUnusable) as problem:
         print(f"\n{problem}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\ninterrupted; `make up` goes on from here, `make down` stops what has started", file=sys.stderr)

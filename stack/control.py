@@ -138,7 +138,7 @@ def clear(layout: Layout) -> list[Known]:
     """End the processes of this layout that have no supervisor any more. Returns those that had to be killed."""
     try:
         # A supervisor that holds the lock but has not written its state yet is not dead.
-        with locked(layout.run / "supervisor.lock", wait=False):
+        with locked(layout.supervisor_lock, wait=False):
             return process.end(_left_behind(layout), first=signal.SIGINT, seconds=10.0)
     except Busy:
         return []

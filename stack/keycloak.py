@@ -10,6 +10,7 @@ share a build. Files that a build does not touch are hard links, so a build take
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,9 @@ from stack.steps import UNCHANGED, Commands, StepFailed
 
 VERSION = "26.7.4"
 ARTIFACT = f"org.keycloak:keycloak-quarkus-dist:{VERSION}:tar.gz"
+
+SHA256 = "04823c336b797a7e18889a44262a7a64e6bf624cbbcc518c85e2622176ff2eee"
+"""Of the distribution's archive. Maven only warns of a wrong checksum, and has it from where the file came from."""
 
 BUILD_OPTIONS = (
     "--db=postgres",
@@ -71,10 +75,11 @@ def fetch(layout: Layout, commands: Commands) -> str | None:
             commands,
             log="keycloak-fetch",
         )
+        archive = downloads / f"keycloak-quarkus-dist-{VERSION}.tar.gz"
+        verify(archive)
         unpacked = layout.tools / "keycloak.unpacking"
         shutil.rmtree(unpacked, ignore_errors=True)
         unpacked.mkdir()
-        archive = downloads / f"keycloak-quarkus-dist-{VERSION}.tar.gz"
         commands.run(
             ["tar", "-xzf", archive, "--no-same-owner", "--strip-components=1", "-C", unpacked],
             log=layout.logs / "keycloak-unpack.log",
@@ -82,6 +87,18 @@ def fetch(layout: Layout, commands: Commands) -> str | None:
         unpacked.rename(home)
         archive.unlink()
     return None
+
+
+def verify(archive: Path) -> None:
+    """Raise StepFailed, and remove the file, unless it is the archive that this checkout was tested with."""
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != SHA256:
+        archive.unlink()
+        raise StepFailed(
+            f"{archive.name} has SHA-256 {found}, not {SHA256}: remove org/keycloak/keycloak-quarkus-dist from "
+            "the local Maven repository and look where Maven fetches from"
+        )
 
 
 def package(layout: Layout, commands: Commands) -> str | None:

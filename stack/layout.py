@@ -16,6 +16,10 @@ STATE_VARIABLE = "TRADEPULSE_STACK_DIR"
 """Names another state directory than `.stack` of the checkout; relative paths count from the checkout."""
 
 
+class StateUnusable(Exception):
+    """The state directory holds what is not a stack's; the text says the next step."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """The directories of one stack."""
@@ -26,7 +30,8 @@ class Layout:
     @classmethod
     def here(cls) -> Layout:
         """The layout that the environment asks for."""
-        return cls(CHECKOUT / os.environ.get(STATE_VARIABLE, ".stack"))
+        # An empty variable names nothing; joined to the checkout it would name the checkout itself.
+        return cls(Path(os.path.normpath(CHECKOUT / (os.environ.get(STATE_VARIABLE) or ".stack"))))
 
     @property
     def is_default(self) -> bool:
@@ -92,14 +97,38 @@ class Layout:
         """The file that holds one secret."""
         return self.secrets / name
 
+    @property
+    def supervisor_lock(self) -> Path:
+        """Held by the supervisor while it lives. Its presence also tells a stack's directory from any other."""
+        return self.run / "supervisor.lock"
+
+    def check(self) -> None:
+        """Raise StateUnusable unless the state directory is a stack's, empty or not there.
+
+        `make reset` deletes it with all that is in it, so it must hold nothing of anybody else's.
+        """
+        if self.state in (self.checkout, *self.checkout.parents):
+            raise StateUnusable(
+                f"{STATE_VARIABLE} names {self.state}, which holds the checkout; name a directory of its own"
+            )
+        try:
+            foreign = self.state.exists() and any(self.state.iterdir()) and not self.supervisor_lock.exists()
+        except OSError as problem:
+            raise StateUnusable(f"{self.state}: {problem.strerror}; set {STATE_VARIABLE} to another place") from problem
+        if foreign:
+            raise StateUnusable(
+                f"{self.state} holds something that is not a stack's; set {STATE_VARIABLE} to a new or empty directory"
+            )
+
     def make(self) -> None:
         """Create the directories, private ones closed to everybody else."""
         # Others may pass through the state directory (PostgreSQL runs as another account) but not list it.
         self.state.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.tools.mkdir(exist_ok=True)
         for private in (
-            self.state / "keycloak",
             self.run,
+            self.state / "keycloak",
+            self.state / "opa",
             self.logs,
             self.secrets,
             self.clients,
@@ -107,3 +136,4 @@ class Layout:
             self.audit,
         ):
             private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.supervisor_lock.touch()

@@ -35,7 +35,7 @@ def welcome(layout: Layout) -> list[str]:
     urls = control.state(layout).get("urls", {})
     return [
         f"Keycloak    {urls['keycloak']}/realms/tradepulse-dev/account",
-        f"vault-api   {urls['vault']}/docs",
+        f"vault-api   {urls['vault']}/openapi.json",
         f"OPA         {urls['opa']}",
         f"providers   {urls['neighbours']}/workforce  (OpenID providers of others, played by a real server)",
         f"logins      {layout.secret('logins.txt')}  (one-time passwords of the people of dev)",

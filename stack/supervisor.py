@@ -223,7 +223,7 @@ def main() -> int:
     os.set_blocking(write, False)
     supervisor = Supervisor(layout, owner)
     try:
-        with locked(layout.run / "supervisor.lock", wait=False):
+        with locked(layout.supervisor_lock, wait=False):
             signal.set_wakeup_fd(write)
             signal.signal(signal.SIGTERM, supervisor.stop)
             signal.signal(signal.SIGINT, supervisor.stop)
