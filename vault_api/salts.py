@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +69,7 @@ class KeycloakSalts:
         self._url = admin_url.rstrip("/")
         self._token = token
         self._timeout = timeout
+        self._answered_at = float("-inf")
         # Alias -> id. An id stays what it is; that the alias still belongs to it is checked at each use.
         self._ids: dict[str, str] = {}
 
@@ -79,6 +81,16 @@ class KeycloakSalts:
         organization = await self._organization(partner)
         attributes = organization.get("attributes")
         return salts_of(attributes if isinstance(attributes, dict) else {})
+
+    async def check(self) -> None:
+        """Raises SaltsUnavailable unless Keycloak lets us read organizations now."""
+        if not isinstance(await self._get("/organizations?briefRepresentation=true&first=0&max=1"), list):
+            raise SaltsUnavailable("the list of organizations is not a list")
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long Keycloak has not answered; infinite if it never has."""
+        return time.monotonic() - self._answered_at
 
     async def _organization(self, partner: str) -> Mapping[str, Any]:
         known = self._ids.get(partner)
@@ -122,6 +134,7 @@ class KeycloakSalts:
         if reply.status != 200:
             _log.error("salts.refused", status=reply.status)
             raise SaltsUnavailable(f"Keycloak answers {reply.status}")
+        self._answered_at = time.monotonic()
         try:
             return strict_loads(reply.body, max_bytes=_MAX_BYTES)
         except StrictJsonError as error:

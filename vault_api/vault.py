@@ -49,6 +49,7 @@ class Vault:
     kms: Kms
     database: Database
     repository: Repository
+    salts: KeycloakSalts
     keyring: Keyring
     jwks: JwksCache
     policy: OpaClient
@@ -125,15 +126,15 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         mended=trail.record,
     )
     gate = Gate(verifier, policy, trail, metrics, environment=settings.environment)
-    keyring = Keyring(
-        kms, KeycloakSalts(http, settings.keycloak_admin_url, token), repository, max_age=settings.key_seconds
-    )
+    salts = KeycloakSalts(http, settings.keycloak_admin_url, token)
+    keyring = Keyring(kms, salts, repository, max_age=settings.key_seconds)
     return Vault(
         settings=settings,
         metrics=metrics,
         kms=kms,
         database=database,
         repository=repository,
+        salts=salts,
         keyring=keyring,
         jwks=jwks,
         policy=policy,

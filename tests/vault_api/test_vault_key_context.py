@@ -124,6 +124,19 @@ def test_with_keycloak_away_a_key_serves_until_its_age_and_then_it_is_503(
     assert release(forgetful, world, partner).status_code == 200
 
 
+def test_a_vault_that_cannot_read_salts_says_that_it_is_not_ready(forgetful: VaultProcess, world: World) -> None:
+    assert forgetful.http.get("/health/ready").status_code == 200
+    world.realm.away = True
+    try:
+        time.sleep(FORGOTTEN)
+        refused = forgetful.http.get("/health/ready")
+        assert (refused.status_code, refused.json()["missing"]) == (503, ["salts"])
+    finally:
+        world.realm.away = False
+    time.sleep(FORGOTTEN)
+    assert forgetful.http.get("/health/ready").status_code == 200
+
+
 async def test_a_tampered_row_is_one_opaque_error_an_alarm_and_a_line(
     forgetful: VaultProcess, world: World, partner: str, other_partner: str, superuser: asyncpg.Connection
 ) -> None:

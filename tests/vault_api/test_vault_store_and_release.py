@@ -189,7 +189,7 @@ def test_every_committed_line_reaches_the_file_and_the_file_verifies(
 def test_health_says_what_is_there(vault: VaultProcess) -> None:
     ready = vault.http.get("/health/ready")
     assert (ready.status_code, ready.json()["missing"]) == (200, []), ready.text
-    assert set(ready.json()["checks"]) == {"database", "kms", "policy", "issuer_keys", "audit_file"}
+    assert set(ready.json()["checks"]) == {"database", "kms", "salts", "policy", "issuer_keys", "audit_file"}
     assert vault.http.get("/health/auth").status_code == 200
     assert "vault_requests_total" in vault.http.get("/metrics").text
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from identity.outbound import OutboundError, exchange
+from vault_api.salts import SaltsUnavailable
 from vault_api.store.database import DatabaseUnavailable
 from vault_api.vault import Vault
 
@@ -37,6 +38,16 @@ async def _database(vault: Vault) -> Check:
 async def _kms(vault: Vault) -> Check:
     health = await vault.kms.health()
     return Check(health.ok, f"{health.provider}, root key version {health.current_version} {health.detail}".strip())
+
+
+async def _salts(vault: Vault) -> Check:
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await vault.salts.check()
+    except (SaltsUnavailable, TimeoutError) as error:
+        # Keys that were derived while Keycloak still answered serve until their age; then nothing opens any more.
+        return Check(vault.salts.silent_seconds < vault.settings.key_seconds, str(error) or "does not answer")
+    return Check(True, "answers")
 
 
 async def _policy(vault: Vault) -> Check:
@@ -67,6 +78,7 @@ async def _audit_file(vault: Vault) -> Check:
 CHECKS: Mapping[str, Callable[[Vault], Awaitable[Check]]] = {
     "database": _database,
     "kms": _kms,
+    "salts": _salts,
     "policy": _policy,
     "issuer_keys": _keys_of_issuer,
     "audit_file": _audit_file,
