@@ -10,7 +10,8 @@ import java.util.TreeMap;
 /**
  * One audit event before it is chained: every field of the common format is present, null where it does not apply.
  *
- * <p>{@code resource} is one line of {@code name=value} pairs in the order of their names. Values come from a short
+ * <p>{@code resource} is one line of {@code name=value} pairs in the order of their names; a value with space in it is
+ * quoted as in JSON, so that nobody's choice of a name looks like another pair. Values come from a short
  * list of fields that cannot hold a secret; whatever a person typed is left out, since a password typed into the
  * field for the user name would be among it.
  */
@@ -75,7 +76,7 @@ final class AuditRecord {
     /** Adds to what the event was about; a null value adds nothing. */
     AuditRecord about(String name, String value) {
         if (value != null) {
-            resource.put(name, bounded(value));
+            resource.put(name, unmistakable(bounded(value)));
         }
         return this;
     }
@@ -92,6 +93,12 @@ final class AuditRecord {
     private AuditRecord put(String name, String value) {
         fields.put(name, value == null ? null : bounded(value));
         return this;
+    }
+
+    private static String unmistakable(String value) {
+        boolean plain = value.codePoints().noneMatch(
+                unit -> unit == '"' || Character.isWhitespace(unit) || Character.isSpaceChar(unit) || Character.isISOControl(unit));
+        return plain ? value : CanonicalJson.write(value);
     }
 
     private static String bounded(String value) {
