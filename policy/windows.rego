@@ -21,7 +21,11 @@ faults(names) := set() if {
 # When the open ones among them close.
 ends(names) := {instant | some name in names; instant := _closing(name)}
 
-_open(name) if not _binds(name)
+# Of a window that the data does not describe nobody knows where it binds.
+_open(name) if {
+	iam.windows[name].environments
+	not _binds(name)
+}
 
 _open(name) if _minutes_left(name)
 

@@ -24,6 +24,23 @@ test_a_window_opens_and_closes_to_the_minute if {
 	closed("trader", "2026-11-23T22:00:00-05:00")
 }
 
+test_a_window_that_the_data_does_not_describe_is_closed if {
+	content := json.patch(example.world, [{"op": "remove", "path": "/windows/trader"}])
+	answer := example.decide_in(example.asks("execution:pause", {"groups": ["trader"]}), content)
+	answer.reasons == {"outside_production_window"}
+}
+
+test_a_window_that_names_no_environment_is_open_in_its_hours_alone if {
+	content := json.patch(example.world, [
+		{"op": "remove", "path": "/windows/trader/environments"},
+		{"op": "replace", "path": "/meta/valid_until", "value": example.never},
+	])
+	every hour, allowed in {"07": false, "12": true} {
+		seconds := time.parse_rfc3339_ns(concat("", ["2026-11-23T", hour, ":00:00-05:00"])) / 1000000000
+		example.decide_at(example.asks("execution:pause", {"groups": ["trader"]}), content, seconds).allow == allowed
+	}
+}
+
 test_a_window_keeps_its_weekdays if {
 	closed("trader", "2026-11-22T12:00:00-05:00")
 	closed("trader", "2026-11-28T12:00:00-05:00")
