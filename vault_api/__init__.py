@@ -22,7 +22,7 @@ brings the line into `api_events.jsonl`.
     store/           PostgreSQL: pool, typed calls, migrations, and what row security rests on (`posture.py`)
     names.py, tokens.py, problems.py, paging.py, openapi.py, metrics.py   what they say
 
-Three rules hold everywhere. Nothing is done that is not recorded in the same transaction. Tenancy is
+Three rules hold everywhere. Nothing is done for a caller that is not recorded in the same transaction. Tenancy is
 PostgreSQL's row security and not a WHERE clause somebody has to remember. A token is of type
 `BrokerToken`, which shows itself nowhere, until it is sealed or put into the body of a release.
 

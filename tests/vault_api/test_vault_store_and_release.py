@@ -209,3 +209,6 @@ def test_the_openapi_document_has_every_call(vault: VaultProcess) -> None:
         ("get", "/health/auth"),
         ("get", "/metrics"),
     } == calls
+    # A repeated store opens what was stored, and that can fail like a release.
+    for method, path in (("put", credential), ("post", f"{credential}/release")):
+        assert {"409", "500", "503"} <= set(document["paths"][path][method]["responses"])

@@ -41,7 +41,7 @@ router = APIRouter(tags=["connections"])
     summary="Store a token set",
     description="The first one of a connection creates the connection and needs `If-None-Match: *`; every other one "
     "replaces the version named in `If-Match`. What was stored before is gone.",
-    responses={200: {"model": CredentialStored}, 201: {"model": CredentialStored}, **problems(409, 412, 422, 428)},
+    responses={200: {"model": CredentialStored}, 201: {"model": CredentialStored}, **problems(409, 412, 422, 428, 500)},
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": TokenSet.model_json_schema()}}},
         "parameters": [

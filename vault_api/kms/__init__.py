@@ -8,7 +8,7 @@ leaves it. Everything else is derived from that answer in `vault_api.sealing`.
     file.py   the root keys in a 0600 file, for development
 
 A new provider is one file here with a class that satisfies `Kms`, one line in `PROVIDERS`, and the
-contract suite `tests/vault_api/test_kms.py`, which runs for every line of that table.
+contract suite `tests/vault_api/test_vault_kms.py`, which runs for every line of that table.
 """
 
 from __future__ import annotations

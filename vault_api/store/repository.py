@@ -1,6 +1,7 @@
 """What the vault asks of PostgreSQL, as typed calls: one function of the schema `vault` each.
 
-Every method is one round trip and one transaction that ends before it returns, audit line included.
+Every method is one round trip and one transaction that ends before it returns; what is done for a
+caller has its audit line in it.
 All of them raise `DatabaseUnavailable`, after which nothing may be assumed to have been recorded.
 """
 
