@@ -19,7 +19,7 @@ from typer.exceptions import Abort, TyperException
 from admin_sync import commands
 from admin_sync.commands import Options
 from admin_sync.commands import bundle as bundles
-from admin_sync.console import BAD_INPUT, FAILED, Console, run
+from admin_sync.console import BAD_INPUT, FAILED, Console, run, speak_utf8
 from admin_sync.guard import Allowances
 
 app = typer.Typer(
@@ -274,6 +274,7 @@ def _end(options: Options, command: commands.Command) -> None:
 
 def main() -> None:
     """The entry point. Usage errors are bad input (3), because 2 means that there are changes."""
+    speak_utf8()
     # Its default hooks announce every retry on stdout, where data goes.
     stamina.instrumentation.set_on_retry_hooks(())
     try:

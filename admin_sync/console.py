@@ -9,9 +9,11 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
+from typing import TextIO
 
 from admin_sync.bundle.errors import BundleError, FreezeInForce, SourceInvalid, StaleSerial
-from admin_sync.errors import AdminSyncError, InvalidInput
+from admin_sync.errors import AdminSyncError, Finding, InvalidInput
 from admin_sync.keycloak.connection import KeycloakProblem, NotAllowed
 from admin_sync.model import Json
 
@@ -26,8 +28,8 @@ class Console:
     def __init__(self, *, quiet: bool = False, colour: bool = True, as_json: bool = False) -> None:
         self.quiet = quiet
         self.as_json = as_json
-        self.colour = colour and not as_json and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        self._progress = not quiet and sys.stderr.isatty() and not os.environ.get("CI")
+        self.colour = colour and not as_json and _is_terminal(sys.stdout) and "NO_COLOR" not in os.environ
+        self._progress = not quiet and _is_terminal(sys.stderr) and not os.environ.get("CI")
         self._shown = False
 
     def data(self, text: str) -> None:
@@ -61,11 +63,25 @@ class Console:
             _write(sys.stderr, _clear)
 
 
-def _write(stream: object, text: str) -> None:
+def speak_utf8() -> None:
+    """Make both streams take every character, in the encoding that JSON has, whatever the locale says."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    # Python has no stream at all where the caller closed it.
+    return stream is not None and stream.isatty()
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
     try:
-        stream.write(text)  # type: ignore[attr-defined]
-        stream.flush()  # type: ignore[attr-defined]
-    except (BrokenPipeError, ValueError):
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
         # The interpreter flushes once more at exit and would complain about the closed pipe.
         null = os.open(os.devnull, os.O_WRONLY)
         try:
@@ -82,7 +98,7 @@ def run(command: Callable[[], int], console: Console) -> int:
         for finding in problem.findings:
             console.complain(str(finding))
         if console.as_json:
-            console.json({"valid": False, "findings": [_finding(str(one)) for one in problem.findings]})
+            console.json({"valid": False, "findings": [_finding(one) for one in problem.findings]})
         return problem.exit_code
     except AdminSyncError as problem:
         code = problem.exit_code
@@ -103,7 +119,5 @@ def run(command: Callable[[], int], console: Console) -> int:
     return code
 
 
-def _finding(line: str) -> Json:
-    place, code, message = line.split(": ", 2)
-    file, row, column = place.rsplit(":", 2)
-    return {"file": file, "line": int(row), "column": int(column), "code": code, "message": message}
+def _finding(one: Finding) -> Json:
+    return {"file": one.file, "line": one.line, "column": one.column, "code": one.code, "message": one.message}

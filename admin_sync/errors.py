@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from admin_sync.model import Position
+from admin_sync.model import Position, printable
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,7 +33,8 @@ class Finding:
         return cls(position.file, position.line, position.column, code, message)
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}"
+        # A key or a file name may hold anything; a finding is one line and moves no cursor.
+        return printable(f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}")
 
 
 EMPTY_FILE = "empty-file"

@@ -15,6 +15,12 @@ from typing import Any
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict of the same."""
 
+
+def printable(line: str) -> str:
+    """A line that cannot move the cursor: what comes from a server or a file may hold control characters."""
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in line)
+
+
 MANAGED_ATTRIBUTE = "tradepulse.managed"
 """The attribute that marks an object in Keycloak as ours to change and to delete."""
 
@@ -78,12 +84,16 @@ class Pending:
 Resources = Mapping[Ref, Resource]
 
 
+class Ambiguous(ValueError):
+    """Two objects share one name, so that nobody can say which of them is meant."""
+
+
 def index(resources: Iterable[Resource]) -> Resources:
-    """Resources by reference. Raises ValueError when two of them share one."""
+    """Resources by reference. Raises Ambiguous when two of them share one."""
     table: dict[Ref, Resource] = {}
     for resource in resources:
         if resource.ref in table:
-            raise ValueError(f"two resources are called {resource.ref}")
+            raise Ambiguous(f"two objects are called {resource.ref}")
         table[resource.ref] = resource
     return MappingProxyType(table)
 

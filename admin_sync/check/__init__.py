@@ -5,6 +5,7 @@
     grants        requests, approvals and expiry of role bindings
     addresses     URLs and redirect URIs
     partners      partners, personas and partner roles
+    rules         what the decision rules could not work with
 
 A new check is a function in one of these files and a line in `CHECKS`.
 """
@@ -28,6 +29,7 @@ from admin_sync.check.references import (
     reserved_names,
     role_references,
 )
+from admin_sync.check.rules import sensitive, windows
 from admin_sync.check.separation import separation_in_people, separation_in_things
 from admin_sync.errors import Finding, InvalidInput
 from admin_sync.load.document import Document, scan
@@ -53,6 +55,8 @@ CHECKS: Final[tuple[Callable[[Document], Iterator[Finding]], ...]] = (
     partner_references,
     partner_roles,
     domains,
+    windows,
+    sensitive,
 )
 
 

@@ -25,6 +25,8 @@ def wrong_with(url: str) -> str | None:
         return "this is no URL"
     if parts.scheme not in {"https", "http"} or not parts.hostname or port == 0:
         return "write an absolute https URL"
+    if not url.isascii():
+        return "a URL is written in ASCII (RFC 3986), a host name of other letters as xn--…; many letters look alike"
     if any(sign in '\\#"<>' or sign.isspace() or not sign.isprintable() for sign in url) or "@" in parts.netloc:
         return "a URL here has no user name, no fragment, no white space and no backslash"
     if parts.scheme == "http" and not is_loopback(parts.hostname):

@@ -12,11 +12,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
 
 from admin_sync.access import closure, group_roles
 from admin_sync.errors import Finding
 from admin_sync.load.document import BINDINGS, Document
 from admin_sync.load.schema import Binding, RequestClass
+
+_SKEW: Final = timedelta(minutes=5)
+"""How far the clock of whoever wrote an approval may be ahead of ours."""
 
 
 def duplicates(document: Document) -> Iterator[Finding]:
@@ -69,6 +74,9 @@ def approvals(document: Document) -> Iterator[Finding]:
                 at = document.at(BINDINGS, *place, "by")
                 yield Finding.at(at, "same-approver", "every approval needs another person")
             seen.add(who)
+            if approval.at > document.now + _SKEW:
+                at = document.at(BINDINGS, *place, "at")
+                yield Finding.at(at, "future-approval", "nobody has approved this yet; an approval is dated when given")
             approver = approvers.get(approval.capacity)
             if approver is None:
                 at = document.at(BINDINGS, *place, "as")

@@ -206,3 +206,7 @@ def reserved_names(document: Document) -> Iterator[Finding]:
             if name in taken or name.startswith("default-roles-"):
                 place = document.at(ROLES, section, name, key=True)
                 yield Finding.at(place, "reserved-name", f"{name!r} belongs to the realm itself; choose another name")
+    audience = document.roles.realm.audience
+    if audience in RESERVED_CLIENTS:
+        place = document.at(ROLES, "realm", "audience")
+        yield Finding.at(place, "reserved-name", f"{audience!r} belongs to the realm itself; choose another name")

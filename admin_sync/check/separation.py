@@ -53,8 +53,9 @@ def separation_in_people(document: Document) -> Iterator[Finding]:
             for holding in held:
                 by_role.setdefault(holding.role, holding)
             for name, roles in conflicts(document, by_role):
-                numbers = {holding.binding for holding in held if holding.role in roles}
-                if len(numbers) > 1 and any(excepted(document, number, rules[name]) for number in numbers):
+                # An exception covers its own binding and no other: without it nothing may be left to set aside.
+                rest = {one.role for one in held if not excepted(document, one.binding, rules[name])}
+                if len(rest.intersection(roles)) < 2:
                     continue
                 parties = [by_role[role] for role in roles]
                 shown = " and ".join(f"{one.role} ({' → '.join(one.way)})" for one in parties)

@@ -12,8 +12,7 @@ from admin_sync.desired.partners import administrator_roles, allowed_roles
 from admin_sync.errors import Finding, InvalidInput
 from admin_sync.load.document import ROLES, Document
 from admin_sync.load.schema import WorkloadClient
-from admin_sync.model import Json
-from admin_sync.render.text import printable
+from admin_sync.model import Json, printable
 
 
 def explain(options: Options, user: str) -> int:
@@ -48,7 +47,7 @@ def _of_person(document: Document, environment: str, subject: str) -> Json:
         roles.append({"role": holding.role, "way": list(holding.way), "at": str(at), "expires": end})
         _note_permissions(document, holding.role, holding.way, permissions)
     client = document.roles.clients.get(subject)
-    if isinstance(client, WorkloadClient) and environment in (client.environments or document.environments):
+    if isinstance(client, WorkloadClient) and _stands(document, client, environment):
         for number, role in enumerate(client.roles):
             at = document.at(ROLES, "clients", subject, "roles", number)
             for reached, way in closure(document, role).items():
@@ -116,7 +115,7 @@ def who_can(options: Options, permission: str) -> int:
 def _holders(document: Document, environment: str, permission: str) -> Iterator[dict[str, Json]]:
     yield from _people(document, environment, permission)
     for name, client in document.roles.clients.items():
-        if isinstance(client, WorkloadClient) and environment in (client.environments or document.environments):
+        if isinstance(client, WorkloadClient) and _stands(document, client, environment):
             for role in client.roles:
                 for found, way in permissions_of(document, role):
                     if found == permission:
@@ -133,6 +132,11 @@ def _holders(document: Document, environment: str, permission: str) -> Iterator[
         for role in allowed_roles(document, alias)
         if permission in document.roles.partner_roles[role].permissions
     )
+
+
+def _stands(document: Document, client: WorkloadClient, environment: str) -> bool:
+    here = client.environments is None or environment in client.environments
+    return here and document.enabled(client.enabled_if)
 
 
 def _people(document: Document, environment: str, permission: str) -> Iterator[dict[str, Json]]:

@@ -13,6 +13,9 @@ from admin_sync.errors import Finding
 from admin_sync.load.positions import PathPart, Source
 from admin_sync.model import Json
 
+# A string ends up in a plan, in a realm and in requests to whichever host a URL names; a secret must not.
+_SECRET: Final = re.compile(r"(?i)(^|_)(secret|password|passwd|passphrase|token|credentials?|private|key)(_|$)")
+_PLACE: Final = re.compile(r"(?i)_(file|dir|path|url|issuer|id)$")
 _REFERENCE: Final = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})?")
 
 
@@ -33,6 +36,9 @@ def expand(source: Source, environ: Mapping[str, str]) -> tuple[Json, list[Findi
         name, default = match[1], match[2]
         if name is None:
             refuse(path, "variable", "write a variable as ${NAME} or ${NAME:-default}")
+            return ""
+        if _SECRET.search(name) and not _PLACE.search(name):
+            refuse(path, "secret-variable", f"{name} is named like a secret; refer to it as {{env: {name}}}")
             return ""
         found = environ.get(name) or default
         if found is None:

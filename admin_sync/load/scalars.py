@@ -16,6 +16,8 @@ from pydantic_core import PydanticCustomError
 _DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
 _PERCENT: Final = re.compile(r"(100|[1-9]?[0-9])%")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST: Final = timedelta(days=36500)
+"""A hundred years; what is longer leaves the calendar when it is added to a date."""
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
@@ -49,7 +51,10 @@ def _duration(value: object) -> timedelta:
     match = _DURATION.fullmatch(_text(value, "a duration"))
     if match is None:
         raise PydanticCustomError("duration", "a duration is a whole number and one of s, m, h, d, such as 90d")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    duration = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    if duration > _LONGEST:
+        raise PydanticCustomError("duration", "a duration is at most 36500d")
+    return duration
 
 
 def _lifetime(value: object) -> timedelta | float:

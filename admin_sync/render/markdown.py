@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from admin_sync.model import Json
-from admin_sync.render.text import described, printable
+from admin_sync.model import Json, printable
+from admin_sync.render.text import described
 
 _SIGNS = {"create": "`+`", "update": "`~`", "delete": "`-`"}
 

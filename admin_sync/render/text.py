@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from admin_sync.model import Json
+from admin_sync.model import Json, printable
 
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-"}
 _COLOURS: Final = {"create": "\033[32m", "update": "\033[33m", "delete": "\033[31m"}
@@ -66,8 +66,3 @@ def shown(value: Json) -> str:
     """A value on one line."""
     spelt = printable(json.dumps(value, ensure_ascii=False, sort_keys=True))
     return spelt if len(spelt) <= _LONGEST else f"{spelt[:_LONGEST]}…"
-
-
-def printable(line: str) -> str:
-    """A line that cannot move the cursor: what comes from a server may hold control characters."""
-    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in line)

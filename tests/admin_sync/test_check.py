@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from admin_sync.errors import InvalidInput
@@ -57,6 +59,9 @@ NEW_BINDING = "bindings:\n"
         (ROLES, '["http://127.0.0.1/callback"]', '["http://127.0.0.1/*"]', "roles.yaml:102: url"),
         (ROLES, '["http://127.0.0.1/callback"]', '["http://example.org/x"]', "roles.yaml:102: url"),
         (ROLES, '["http://127.0.0.1/callback"]', '["https://u:p@example.org/x"]', "roles.yaml:102: url"),
+        (ROLES, '["http://127.0.0.1/callback"]', '["https://ex\u0430mple.org/x"]', "roles.yaml:102: url"),
+        (ROLES, "audience: tradepulse-internal", "audience: account", "roles.yaml:7: reserved-name"),
+        (ROLES, "display_name: TradePulse", 'display_name: "${MOCK_CLIENT_SECRET}"', "roles.yaml:6: secret-variable"),
         (ROLES, '["http://127.0.0.1/callback"]', '["javascript:alert(1)"]', "roles.yaml:102: url"),
         (ROLES, '["http://127.0.0.1/callback"]', '["https://example.org/x#y"]', "roles.yaml:102: url"),
         (ROLES, "${WORKFORCE_ISSUER:-http://localhost:8090/workforce}", "http://idp.example", "roles.yaml:126: url"),
@@ -83,6 +88,10 @@ NEW_BINDING = "bindings:\n"
         (POLICIES, "  staging: federated", "  stagin: federated", "policies.yaml:6: unknown-environment"),
         (POLICIES, "  staging: federated", "", "policies.yaml:4: missing"),
         (POLICIES, "max_age: 5m", "max_age: 5 minutes", "policies.yaml:12: duration"),
+        (POLICIES, "max_age: 5m", "max_age: 0s", "policies.yaml:12: duration"),
+        (POLICIES, "max_duration: 90d", "max_duration: 999999999d", "policies.yaml:29: duration"),
+        (POLICIES, "America/New_York", "Mars/Base", "policies.yaml:52: window"),
+        (POLICIES, 'from: "08:00"', 'from: "24:00"', "policies.yaml:52: window"),
         (POLICIES, "roles: [quant, trader]", "roles: [quant, tradr]", "policies.yaml:25: unknown-role"),
         (
             POLICIES,
@@ -169,6 +178,8 @@ def test_different_environments_do_not_conflict(configuration) -> None:
     assert findings(configuration) == []
 
 
+NOW = datetime.now(UTC).replace(microsecond=0)
+WEEK = timedelta(days=7)
 EXCEPTION = """bindings:
   - subject: {{user: quant.one@tradepulse.example}}
     role: trader
@@ -177,30 +188,44 @@ EXCEPTION = """bindings:
     request: REQ-000002
     justification: Covers the desk.
     approvals:
-      - {{by: manager.one@tradepulse.example,  as: manager,      at: 2099-01-01T00:00:00Z}}
-      - {{by: owner.one@tradepulse.example,    as: system_owner, at: 2099-01-01T00:00:00Z}}
-      - {{by: security.one@tradepulse.example, as: {voice},         at: 2099-01-01T00:00:00Z}}
+      - {{by: manager.one@tradepulse.example,  as: manager,      at: {at}}}
+      - {{by: owner.one@tradepulse.example,    as: system_owner, at: {at}}}
+      - {{by: security.one@tradepulse.example, as: {voice},         at: {at}}}
 """
 
 
 @pytest.mark.parametrize(
     ("expires", "voice", "fine"),
     [
-        ("2099-01-08T00:00:00Z", "risk", True),
-        ("2099-01-08T00:00:01Z", "risk", False),
-        ("2099-01-08T00:00:00Z", "security", False),
+        (NOW + WEEK, "risk", True),
+        (NOW + WEEK + timedelta(seconds=1), "risk", False),
+        (NOW + WEEK, "security", False),
     ],
 )
 def test_an_exception_needs_its_approver_and_ends_within_its_days(configuration, expires, voice, fine) -> None:
-    configuration.edit(BINDINGS, NEW_BINDING, EXCEPTION.format(expires=expires, voice=voice))
+    text = EXCEPTION.format(expires=expires.isoformat(), voice=voice, at=NOW.isoformat())
+    configuration.edit(BINDINGS, NEW_BINDING, text)
     assert (findings(configuration) == []) is fine, findings(configuration)
+
+
+def test_an_exception_covers_its_own_binding_and_no_other(configuration) -> None:
+    text = EXCEPTION.format(expires=(NOW + WEEK).isoformat(), voice="risk", at=NOW.isoformat())
+    standing = "  - {subject: {user: quant.one@tradepulse.example}, group: trading, environments: [prod]}\n"
+    configuration.edit(BINDINGS, NEW_BINDING, text + standing)
+    assert [one.rpartition(" ")[2] for one in findings(configuration)] == ["segregation-of-duties"]
+
+
+def test_an_approval_of_the_future_is_none_yet(configuration) -> None:
+    configuration.edit(BINDINGS, "at: 2026-11-20T10:03:00Z", "at: 2098-11-20T10:03:00Z")
+    configuration.edit(BINDINGS, "2027-01-31T18:00:00Z", "2098-12-31T18:00:00Z")
+    assert findings(configuration) == ["role_bindings.yaml:28: future-approval"]
 
 
 def test_an_expired_grant_is_no_error_and_no_conflict(configuration) -> None:
     configuration.edit(
         BINDINGS,
         NEW_BINDING,
-        EXCEPTION.format(expires="2020-01-08T00:00:00Z", voice="security").replace("2099-01-01", "2020-01-01"),
+        EXCEPTION.format(expires="2020-01-08T00:00:00Z", voice="security", at="2020-01-01T00:00:00Z"),
     )
     assert findings(configuration) == []
 

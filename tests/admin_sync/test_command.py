@@ -87,6 +87,34 @@ def test_findings_are_one_json_document_too(configuration: Configuration) -> Non
     assert finding["code"] == "unknown-permission"
 
 
+def test_a_finding_stays_one_line_whatever_a_name_holds(configuration: Configuration) -> None:
+    configuration.edit("roles.yaml", "realm:\n", '"a\\nfake.yaml:1:1: x: \\e[31my": 1\nrealm:\n')
+    configuration.write("b: c:1\n.yaml", "")
+    done = validate(configuration, "--json")
+    assert [line.split(":")[0] for line in done.err.splitlines()] == ["b", "roles.yaml"]
+    assert "\x1b" not in done.err
+    assert [one["code"] for one in done.json()["findings"]] == ["unknown-file", "unknown-field"]
+
+
+def test_closed_streams_and_a_narrow_locale_change_neither_exit_code_nor_data(configuration: Configuration) -> None:
+    command = f'"{sys.executable}" -m admin_sync explain trader.one@tradepulse.example --config "$1"'
+
+    def shell(redirected: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["sh", "-c", f"{command} {redirected}", "sh", str(configuration.directory)],
+            cwd=ROOT,
+            env=plain_environment() | environ,
+            capture_output=True,
+            check=False,
+        )
+
+    closed = shell(">&-")
+    assert (closed.returncode, closed.stderr) == (0, b"")
+    assert shell("2>&-").returncode == 0
+    narrow = shell("", PYTHONIOENCODING="latin-1")
+    assert narrow.stdout.decode("utf-8").count("→") > 1
+
+
 def test_findings_become_annotations_for_a_workflow(configuration: Configuration) -> None:
     configuration.edit("roles.yaml", "[analytics:read, portfolio:read]", "[analytics:reed]")
     done = validate(configuration, "--format", "github")

@@ -102,5 +102,5 @@ def test_a_secret_inside_a_mapping_is_known_as_one_when_it_is_new() -> None:
 def test_an_unknown_kind_and_a_repeated_name_are_errors_of_ours() -> None:
     with pytest.raises(ValueError, match="order"):
         diff(desired_of({Ref("moon", "x"): {}}), current_of({}), ORDER)
-    with pytest.raises(ValueError, match="two resources"):
+    with pytest.raises(ValueError, match="two objects"):
         index([Resource(Ref("role", "x")), Resource(Ref("role", "x"))])
