@@ -41,13 +41,22 @@ class LockHeld(AdminSyncError):
 class Lock:
     """A lock that is held. `check` before anything that must not happen without it."""
 
-    def __init__(self, place: str, server_id: str) -> None:
+    def __init__(self, place: str, server_id: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.place = place
         self.server_id = server_id
         self.lost: str | None = None
+        self._clock = clock
+        self._renewed = clock()
+
+    def renewed(self) -> None:
+        """Note that the lease runs anew from now."""
+        self._renewed = self._clock()
 
     def check(self) -> None:
-        """Raises Interrupted when the lock was taken away meanwhile."""
+        """Raises Interrupted when the lock was taken away meanwhile, or may have been."""
+        if self.lost is None and self._clock() - self._renewed > LEASE:
+            # The renewal hangs or has died: from here on anybody may reclaim the lock.
+            self.lost = "it could not be renewed in time"
         if self.lost is not None:
             raise Interrupted(f"the realm's lock was lost ({self.lost}); nothing more was written, a re-run is safe")
 
@@ -179,6 +188,7 @@ def _renew(
             body = {"name": found["name"], "attributes": _attributes(claim)}
             connection.put(f"/{segment(account_realm)}/roles-by-id/{lock.server_id}", body)
             last = clock()
+            lock.renewed()
         except KeycloakProblem as problem:
             if clock() - last > LEASE:
                 lock.lost = str(problem)

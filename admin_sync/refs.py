@@ -65,6 +65,16 @@ def service_right(client: str, owner: str, role: str) -> Ref:
     return Ref(BINDING, f"client {client} right {owner}:{role}")
 
 
+def service_membership(client: str, path: str) -> Ref:
+    """A client's service account in a group."""
+    return Ref(BINDING, f"client {client} group {path}")
+
+
+def default_group(path: str) -> Ref:
+    """A group that every new account is put in."""
+    return Ref(BINDING, f"every new account group {path}")
+
+
 def stray_binding(kind: str, holder: str, role: str) -> Ref:
     """One of our roles given to a group or a role that is not ours."""
     return Ref(BINDING, f"{kind} {holder} role {role}")

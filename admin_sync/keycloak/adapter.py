@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Protocol
 
+from admin_sync.check.references import RESERVED_CLIENTS, RESERVED_ROLES
 from admin_sync.diff import Change
 from admin_sync.keycloak.connection import Connection, segment
 from admin_sync.model import MANAGED_ATTRIBUTE, MANAGED_BY, Json, Ref, Resource
@@ -126,6 +127,17 @@ class Adapter(Protocol):
 def is_managed(representation: Mapping[str, Any]) -> bool:
     """Whether an object carries our mark, in whichever of Keycloak's two spellings of attributes."""
     return attribute(representation, MANAGED_ATTRIBUTE) == MANAGED_BY
+
+
+def is_managed_role(representation: Mapping[str, Any]) -> bool:
+    """`is_managed` for a realm role; a mark that somebody put on one of Keycloak's own changes nothing."""
+    name = representation["name"]
+    return is_managed(representation) and name not in RESERVED_ROLES and not name.startswith("default-roles-")
+
+
+def is_managed_client(representation: Mapping[str, Any]) -> bool:
+    """`is_managed` for a client; a mark that somebody put on one of Keycloak's own changes nothing."""
+    return is_managed(representation) and representation["clientId"] not in RESERVED_CLIENTS
 
 
 def attribute(representation: Mapping[str, Any], name: str) -> str | None:

@@ -90,11 +90,18 @@ class Connection:
         return None if response is None else response.json()
 
     def pages(self, path: str, **query: str | int | bool) -> Iterator[Json]:
-        """Every element of a list that Keycloak serves in pages of `first` and `max`."""
+        """Every element of a list that Keycloak serves in pages of `first` and `max`, each once.
+
+        What is created while we read moves others to the next page, where they come again.
+        """
         first = 0
+        seen: set[str] = set()
         while True:
             page = self.get(path, **{**query, "first": first, "max": PAGE}) or []
-            yield from page
+            for element in page:
+                if element["id"] not in seen:
+                    seen.add(element["id"])
+                    yield element
             if len(page) < PAGE:
                 return
             first += PAGE

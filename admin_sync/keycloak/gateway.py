@@ -8,10 +8,11 @@ from itertools import groupby
 from typing import Final
 
 from admin_sync.diff import Action, Change
+from admin_sync.errors import Refused
 from admin_sync.keycloak.adapter import Reader, Writer
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed
 from admin_sync.keycloak.registry import ADAPTERS, ORDER, SIDE_BY_SIDE
-from admin_sync.model import Current, index
+from admin_sync.model import Ambiguous, Current, index, printable
 
 PARALLEL: Final = 8
 """Writes at once within a kind. On two cores of server more of them gain nothing."""
@@ -21,12 +22,17 @@ Observer = Callable[[Change, Exception | None], None]
 
 
 def read(connection: Connection, realm: str) -> Current:
-    """The state of one realm. Raises KeycloakProblem."""
+    """The state of one realm. Raises KeycloakProblem, and Refused where two of its objects share a name."""
     reader = Reader(connection, realm)
     if reader.representation is None:
         return Current(realm, exists=False, resources=index(()))
     resources = [resource for kind in ORDER for resource in ADAPTERS[kind].read(reader)]
-    return Current(realm, exists=True, resources=index(resources))
+    try:
+        return Current(realm, exists=True, resources=index(resources))
+    except Ambiguous as problem:
+        raise Refused(
+            f"{printable(str(problem))} in {realm}; rename or remove the one that should not be there"
+        ) from None
 
 
 def write(writer: Writer, changes: Sequence[Change], observe: Observer) -> int:

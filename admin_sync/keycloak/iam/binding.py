@@ -8,22 +8,24 @@ an organization only the administrators that we put there count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from admin_sync.diff import Action, Change
-from admin_sync.keycloak.adapter import Reader, Writer, is_managed
+from admin_sync.keycloak.adapter import Reader, Writer, is_managed, is_managed_client, is_managed_role
 from admin_sync.keycloak.connection import Refused, segment
 from admin_sync.keycloak.iam import lookup
-from admin_sync.keycloak.iam.group import walk
+from admin_sync.keycloak.iam.group import by_path
 from admin_sync.keycloak.iam.organization import ADMINS
 from admin_sync.model import Json, Resource
 from admin_sync.refs import (
     BINDING,
+    default_group,
     group_binding,
     partner_binding,
     role_binding,
     service_binding,
+    service_membership,
     service_right,
     stray_binding,
 )
@@ -35,19 +37,19 @@ class BindingAdapter:
     kind = BINDING
 
     def read(self, reader: Reader) -> Iterable[Resource]:
-        """Every grant of a role and every membership of a group that carries our mark."""
-        roles = [role["name"] for role in (reader.export.get("roles") or {}).get("realm") or () if is_managed(role)]
+        """Every grant of a role and every membership of a group that carries our mark, or stands below one."""
+        listed_roles = (reader.export.get("roles") or {}).get("realm") or ()
+        roles = [role["name"] for role in listed_roles if is_managed_role(role)]
         yield from self._of_services(reader, set(roles))
         yield from self._strays(reader, set(roles))
-        groups = {
-            group["path"].lstrip("/"): group["id"]
-            for group in walk(reader.export.get("groups") or ())
-            if is_managed(group)
-        }
+        groups = _giving_groups(reader)
+        yield from _default_groups(reader, groups)
         by_role = {name: f"{reader.path}/roles/{segment(name)}/users" for name in roles}
         by_group = {path: f"{reader.path}/groups/{server_id}/members" for path, server_id in groups.items()}
         listed = reader.connection.together([*by_role.values(), *by_group.values()])
-        services = {account["username"] for account in reader.export.get("users") or ()}
+        services = {
+            account["username"]: account.get("serviceAccountClientId") for account in reader.export.get("users") or ()
+        }
         for role, place in by_role.items():
             for person in _people(listed[place], services):
                 attrs = {"user": _name(person), "role": role}
@@ -56,10 +58,16 @@ class BindingAdapter:
             for person in _people(listed[place], services):
                 attrs = {"user": _name(person), "group": path}
                 yield Resource(group_binding(_name(person), path), attrs, server_id=person["id"], managed=True)
+            for account in listed[place]:
+                if account["username"] in services:
+                    client = services[account["username"]]
+                    attrs = {"client": client, "group": path}
+                    ref = service_membership(client, path)
+                    yield Resource(ref, attrs, server_id=account["id"], managed=True)
         yield from self._of_partners(reader)
 
     def _of_services(self, reader: Reader, roles: set[str]) -> Iterator[Resource]:
-        ours = {client["clientId"] for client in reader.export.get("clients") or () if is_managed(client)}
+        ours = {client["clientId"] for client in reader.export.get("clients") or () if is_managed_client(client)}
         for account in reader.export.get("users") or ():
             client = account.get("serviceAccountClientId")
             for role in sorted(roles & set(account.get("realmRoles") or ())):
@@ -73,19 +81,23 @@ class BindingAdapter:
                     yield Resource(service_right(client, owner, name), attrs, server_id=account["id"], managed=True)
 
     def _strays(self, reader: Reader, roles: set[str]) -> Iterator[Resource]:
-        for group in walk(reader.export.get("groups") or ()):
+        for path, group in by_path(reader.export.get("groups") or ()):
             if not is_managed(group):
                 for role in sorted(roles & set(group.get("realmRoles") or ())):
-                    path = group["path"].lstrip("/")
                     attrs = {"to_group": path, "role": role}
                     yield Resource(stray_binding("group", path, role), attrs, server_id=group["id"], managed=True)
-        holders = [*((reader.export.get("roles") or {}).get("realm") or ())]
-        for holder in holders:
-            if not is_managed(holder):
-                for role in sorted(roles & set((holder.get("composites") or {}).get("realm") or ())):
-                    attrs = {"to_role": holder["name"], "role": role}
-                    ref = stray_binding("role", holder["name"], role)
-                    yield Resource(ref, attrs, server_id=holder["id"], managed=True)
+        exported = reader.export.get("roles") or {}
+        holders = [("role", one["name"], one) for one in exported.get("realm") or () if not is_managed_role(one)]
+        # No client's role contains a role of ours, not even a role of a client of ours.
+        holders += [
+            ("client_role", f"{client}/{one['name']}", one)
+            for client, listed in (exported.get("client") or {}).items()
+            for one in listed
+        ]
+        for kind, name, holder in holders:
+            for role in sorted(roles & set((holder.get("composites") or {}).get("realm") or ())):
+                attrs = {"to_role": name, "role": role}
+                yield Resource(stray_binding(kind, name, role), attrs, server_id=holder["id"], managed=True)
 
     def _of_partners(self, reader: Reader) -> Iterator[Resource]:
         places: dict[str, tuple[str, str, set[str]]] = {}
@@ -111,7 +123,10 @@ class BindingAdapter:
         assert bound is not None  # noqa: S101
         give = change.action is not Action.DELETE
         attrs = bound.attrs
-        if "partner" in attrs:
+        if "to_everyone" in attrs:
+            assert change.before is not None  # noqa: S101  (nobody declares one)
+            writer.connection.delete(f"{writer.path}/default-groups/{change.before.server_id}")
+        elif "partner" in attrs:
             _partner(writer, change, attrs, give=give)
         elif "group" in attrs:
             place = (
@@ -129,12 +144,31 @@ class BindingAdapter:
                 writer.connection.delete(place, [role])
 
 
-def _people(listed: Iterable[Json], services: set[str]) -> Iterator[Json]:
+def _giving_groups(reader: Reader) -> dict[str, str]:
+    """The server's ids, by path, of our groups and of all that stand below one, whose members inherit its roles."""
+    giving: dict[str, str] = {}
+    for path, group in by_path(reader.export.get("groups") or ()):
+        if is_managed(group) or path.rpartition("/")[0] in giving:
+            giving[path] = group["id"]
+    return giving
+
+
+def _default_groups(reader: Reader, groups: Mapping[str, str]) -> Iterator[Resource]:
+    """Those of our groups that every new account is put in: a grant to people whom nobody has named."""
+    for path in reader.representation.get("defaultGroups") or ():
+        ours = path.removeprefix("/")
+        if ours in groups:
+            attrs = {"to_everyone": True, "group": ours}
+            yield Resource(default_group(ours), attrs, server_id=groups[ours], managed=True)
+
+
+def _people(listed: Iterable[Json], services: Container[str]) -> Iterator[Json]:
     return (person for person in listed if person["username"] not in services)
 
 
 def _name(person: Mapping[str, Any]) -> str:
-    return str(person.get("email") or person["username"]).lower()
+    # A user name may look like somebody else's e-mail address, and a grant names a person by e-mail.
+    return str(person.get("email") or f"account {person['username']}").lower()
 
 
 def _person(writer: Writer, change: Change, attrs: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from admin_sync.diff import Action, Change
-from admin_sync.keycloak.adapter import Reader, Writer, is_managed
+from admin_sync.keycloak.adapter import Reader, Writer, is_managed_client
 from admin_sync.keycloak.connection import Refused
 from admin_sync.keycloak.iam import lookup
 from admin_sync.model import Json, Ref, Resource
@@ -53,7 +53,8 @@ class ClientAdapter:
             attrs["flow_overrides"] = sorted(found.get("authenticationFlowBindingOverrides") or ())
             attrs["rights"] = sorted(rights.get(found["clientId"], ()))
             attrs["attributes"] = found.get("attributes") or {}
-            yield Resource(Ref(CLIENT, found["clientId"]), attrs, server_id=found["id"], managed=is_managed(found))
+            ref = Ref(CLIENT, found["clientId"])
+            yield Resource(ref, attrs, server_id=found["id"], managed=is_managed_client(found))
 
     def write(self, writer: Writer, change: Change) -> None:
         """Create, change or delete one client."""

@@ -19,7 +19,7 @@ class GroupAdapter:
 
     def read(self, reader: Reader) -> Iterable[Resource]:
         """Every group and subgroup."""
-        for found in walk(reader.export.get("groups") or ()):
+        for path, found in by_path(reader.export.get("groups") or ()):
             rights = found.get("clientRoles") or {}
             attrs = {
                 "roles": sorted(found.get("realmRoles") or ()),
@@ -28,7 +28,7 @@ class GroupAdapter:
             }
             # Deleting a group deletes what is in it, so one that holds a stranger's subgroup is not ours to delete.
             ours = all(is_managed(inner) for inner in walk([found]))
-            yield Resource(Ref(GROUP, found["path"].lstrip("/")), attrs, server_id=found["id"], managed=ours)
+            yield Resource(Ref(GROUP, path), attrs, server_id=found["id"], managed=ours)
 
     def write(self, writer: Writer, change: Change) -> None:
         """Create, change or delete one group. Parents come first in the order of names."""
@@ -43,6 +43,8 @@ class GroupAdapter:
         group = f"{writer.path}/groups/{lookup.group(writer, path)}"
         if change.before is not None and change.before.attrs["managed_by"] != change.after.attrs["managed_by"]:
             found = writer.connection.get(group)
+            if found is None:
+                raise LookupError(f"{change.ref} is not in {writer.realm} any more")
             marked = {**(found.get("attributes") or {}), MANAGED_ATTRIBUTE: [change.after.attrs["managed_by"]]}
             writer.connection.put(group, {"name": found["name"], "attributes": marked})
         _settle_roles(writer, group, change)
@@ -53,6 +55,18 @@ def walk(groups: Iterable[Json]) -> Iterator[Json]:
     for group in groups:
         yield group
         yield from walk(group.get("subGroups") or ())
+
+
+def by_path(groups: Iterable[Json], prefix: str = "") -> Iterator[tuple[str, Json]]:
+    """Groups and their subgroups by path, parents first.
+
+    Keycloak's own path of a group called `a/b` is that of a group `b` in `a`; here the slash inside a
+    name is `%2F`, which no declared name contains.
+    """
+    for group in groups:
+        path = prefix + group["name"].replace("%", "%25").replace("/", "%2F")
+        yield path, group
+        yield from by_path(group.get("subGroups") or (), f"{path}/")
 
 
 def _create(writer: Writer, path: str, wanted: Resource) -> None:

@@ -32,6 +32,7 @@ class ProviderMapperAdapter:
             for found in reader.export.get("identityProviders") or ()
             if (found.get("config") or {}).get(MANAGED_ATTRIBUTE) == MANAGED_BY
         }
+        seen: set[Ref] = set()
         for found in reader.export.get("identityProviderMappers") or ():
             alias, config = found["identityProviderAlias"], found.get("config") or {}
             attrs = {
@@ -41,6 +42,10 @@ class ProviderMapperAdapter:
                 "sync_mode": config.get("syncMode"),
             }
             ref = Ref(PROVIDER_MAPPER, f"{alias}/{found['name']}")
+            if ref in seen:
+                # Keycloak takes two of one name; the second is a stranger that must not hide behind the first.
+                ref = Ref(PROVIDER_MAPPER, f"{ref.name} ({found['id']})")
+            seen.add(ref)
             yield Resource(ref, attrs, server_id=found["id"], managed=alias in ours)
 
     def write(self, writer: Writer, change: Change) -> None:

@@ -64,6 +64,8 @@ class OrganizationAdapter:
                     raise
         path = f"{writer.path}/organizations/{lookup.organization(writer, change.ref.name)}"
         found = writer.connection.get(path)
+        if found is None:
+            raise LookupError(f"{change.ref} is not in {writer.realm} any more")
         writer.connection.put(path, {**found, **_representation(change.ref.name, wanted, found)})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from admin_sync.desired.roles import PERMISSIONS_ATTRIBUTE
 from admin_sync.diff import Action, Change
-from admin_sync.keycloak.adapter import Reader, Writer, attribute, is_managed
+from admin_sync.keycloak.adapter import Reader, Writer, attribute, is_managed_role
 from admin_sync.keycloak.connection import Refused, segment
 from admin_sync.keycloak.iam import lookup
 from admin_sync.model import MANAGED_ATTRIBUTE, Json, Ref, Resource
@@ -31,7 +31,7 @@ class RoleAdapter:
                 "permissions": sorted((found.get("attributes") or {}).get(PERMISSIONS_ATTRIBUTE) or ()),
                 "managed_by": attribute(found, MANAGED_ATTRIBUTE),
             }
-            yield Resource(Ref(ROLE, found["name"]), attrs, server_id=found["id"], managed=is_managed(found))
+            yield Resource(Ref(ROLE, found["name"]), attrs, server_id=found["id"], managed=is_managed_role(found))
 
     def write(self, writer: Writer, change: Change) -> None:
         """Create, change or delete one role; what it includes is settled after all roles are there."""
