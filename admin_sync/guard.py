@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from admin_sync.access import included
+from admin_sync.check.separation import excepted
 from admin_sync.diff import Action, Plan
 from admin_sync.errors import Refused
 from admin_sync.impact import effective, person_roles
 from admin_sync.load.document import Document
-from admin_sync.model import MANAGED_BY, Current, Desired, Resource
-from admin_sync.refs import BINDING, ORGANIZATION, ROLE
+from admin_sync.load.schema import Separation
+from admin_sync.model import MANAGED_BY, Current, Desired, Ref, Resource
+from admin_sync.refs import BINDING, ORGANIZATION, ROLE, group_binding, role_binding
 
 SHARE: Final = 0.2
 NUMBER: Final = 25
@@ -99,7 +101,7 @@ def lock_out(situation: Situation) -> Iterator[str]:
 
 
 def _guardians(resources: Iterable[Resource], current: Current | None = None) -> set[str]:
-    people = effective(resources, current)
+    people = {who: held for who, held in effective(resources, current).items() if not who.startswith("client ")}
     return {person for person, held in people.items() if any(permission in _GUARDIAN for permission, _ in held)}
 
 
@@ -114,17 +116,29 @@ def separation(situation: Situation) -> Iterator[str]:
     declared = {ref for ref, resource in situation.desired.resources.items() if ref.kind == BINDING and resource.attrs}
     roles = person_roles(situation.desired.resources.values(), situation.current)
     for person, bindings in sorted(roles.items()):
-        held = {inner for role, _ in bindings for inner in included(role, includes)}
         # What the document alone says was checked with it, exceptions included.
         if all(ref in declared for _, ref in bindings):
             continue
         for rule in rules:
+            covered = _excepted(situation.document, rule)
+            held = {inner for role, ref in bindings if ref not in covered for inner in included(role, includes)}
             both = [role for role in rule.roles if role in held]
             if len(both) > 1:
                 yield (
                     f"{person} would hold {' and '.join(both)} in {situation.plan.environment} against {rule.name!r}, "
                     "one of them by an identity provider's group; take it away there or withdraw the other"
                 )
+
+
+def _excepted(document: Document, rule: Separation) -> set[Ref]:
+    """The grants that an approved exception sets aside; one that is also given without it is not among them."""
+    covered: set[Ref] = set()
+    plain: set[Ref] = set()
+    for number, binding in enumerate(document.bindings.bindings):
+        email = binding.subject.user
+        ref = role_binding(email, binding.role) if binding.role else group_binding(email, binding.group or "")
+        (covered if excepted(document, number, rule) else plain).add(ref)
+    return covered - plain
 
 
 GUARDS: Final[Sequence[Callable[[Situation], Iterator[str]]]] = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import asdict
 from typing import Final
 
 from admin_sync.access import ancestry, groups
@@ -18,16 +21,17 @@ from admin_sync.bundle.source import (
     Sensitive,
     Window,
 )
+from admin_sync.check.addresses import allowed
 from admin_sync.desired.partners import allowed_roles
 from admin_sync.load.document import Document
-from admin_sync.load.schema import WorkloadClient
+from admin_sync.load.schema import OidcProvider, WorkloadClient
 
 EMERGENCY_PERMISSION: Final = "iam:modify"
 """Whose roles keep working in a freeze: the ones that can end it."""
 
 
 def policy_source(document: Document) -> PolicySource:
-    """Everything the rules decide by. Grants that have expired are left out; the others carry their end."""
+    """Everything the rules decide by. Grants that have expired stay in it, so that nothing else revives them."""
     policies, roles = document.policies, document.roles
     return PolicySource(
         permissions={
@@ -80,12 +84,17 @@ def policy_source(document: Document) -> PolicySource:
     )
 
 
+def fingerprint(document: Document) -> str:
+    """What tells whether two documents make the same rules (SHA-256, hexadecimal)."""
+    plain = json.dumps(asdict(policy_source(document)), sort_keys=True, default=sorted)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
 def _grants(document: Document) -> list[Grant]:
     found = []
     for binding in document.bindings.bindings:
-        if binding.expires is not None and binding.expires <= document.now:
-            continue
-        end = 0 if binding.expires is None else int(binding.expires.timestamp())
+        # The rules let a federated role count where no grant is on record, so an ended grant has to be on record.
+        end = 0 if binding.expires is None else max(1, int(binding.expires.timestamp()))
         given = [binding.role] if binding.role else _group_roles(document, binding.group or "")
         found += [
             Grant(email=binding.subject.user.lower(), environment=environment, role=role, not_after=end)
@@ -107,6 +116,7 @@ def _federated(document: Document, environment: str) -> frozenset[str]:
         for provider in document.roles.identity_providers.values()
         if document.enabled(provider.enabled_if)
         and (provider.environments is None or environment in provider.environments)
+        and (not isinstance(provider, OidcProvider) or allowed(document, environment, provider.issuer))
         for path in provider.group_mappings.values()
         for role in _group_roles(document, path)
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock as Mutex
 from typing import Final
@@ -126,11 +127,18 @@ class Locked:
             if attempt:
                 time.sleep(_PAUSES[min(attempt, len(_PAUSES)) - 1])
             try:
+                if self._lock is not None:
+                    self._lock.check()
                 reason = self._write(left, progress)
                 left = session.plan(self._environment)
             except NotAllowed as problem:
                 trail.finished(planned.plan, progress.done, str(problem))
                 raise NotAllowed(f"{problem}; {progress}") from problem
+            except Interrupted as problem:
+                # The audit log may be what failed; then its own last line has to do.
+                with suppress(Interrupted):
+                    trail.finished(planned.plan, progress.done, str(problem))
+                raise Interrupted(f"{problem}; {progress}") from problem
             except KeycloakProblem as problem:
                 reason = problem
                 continue

@@ -68,6 +68,19 @@ class Trail:
             )
         )
 
+    def refused(self, plan: Plan, reason: str) -> None:
+        """A guard said no, or a saved plan did not fit; nothing was changed."""
+        self._append(
+            AuditEvent(
+                event="realm.apply.refused",
+                outcome="denied",
+                actor=self._actor,
+                action="apply",
+                resource=f"{plan.realm} ({len(plan.changes)} changes)",
+                reason=reason,
+            )
+        )
+
     def bundle(self, action: str, revision: str, problem: str | None = None) -> None:
         """A policy bundle was published, frozen or thawed."""
         self._append(

@@ -58,6 +58,13 @@ def publish(options: Options, turn: Turn) -> int:
     return DONE
 
 
+def before_apply(options: Options) -> None:
+    """Raises Misconfigured for what would keep `after_apply` from signing, while nothing has been changed yet."""
+    made = options.settings()
+    if made.bundle_dir is not None and made.bundle_key_file is None:
+        raise Misconfigured("set ADMIN_SYNC_BUNDLE_KEY_FILE to the key that signs the bundle")
+
+
 def after_apply(options: Options, document: Document, trail: Trail) -> Json:
     """Publish when the settings say where; None when they do not."""
     made = options.settings()

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from admin_sync import saved_plan
+from admin_sync.bundle.errors import BundleError
 from admin_sync.commands import bundle
 from admin_sync.commands.options import Options
 from admin_sync.console import CHANGES, DONE
-from admin_sync.errors import Interrupted, InvalidInput, Refused
+from admin_sync.errors import AdminSyncError, InvalidInput, Refused
 from admin_sync.guard import Allowances
 from admin_sync.keycloak.base.desired import base_resources
 from admin_sync.keycloak.connection import KeycloakProblem
 from admin_sync.load.document import Document
 from admin_sync.model import Json
+from admin_sync.policy import fingerprint
 from admin_sync.render import RENDERERS, view
 from admin_sync.render.github import located
 from admin_sync.render.text import text
@@ -52,10 +54,11 @@ def plan(options: Options, form: str | None, *, out: Path | None = None, detaile
     """Show what would change."""
     document = options.document()
     session = options.session(document)
+    rules = fingerprint(document)
     views = []
     for environment in options.wanted(document):
         options.console.progress(f"reading {environment}")
-        views.append(view(session.plan(environment)))
+        views.append({**view(session.plan(environment)), "rules": rules})
     options.console.progress("")
     chosen = "json" if options.console.as_json else form or "text"
     options.console.data(RENDERERS[chosen](views, options.console.colour))
@@ -70,24 +73,30 @@ def apply(options: Options, file: Path | None, *, allowed: Allowances, wait: flo
     """Make the realms as declared, one after the other, then publish the bundle."""
     saved = None if file is None else {one["environment"]: one for one in saved_plan.load(file)}
     document = options.document()
+    bundle.before_apply(options)
     wanted = options.wanted(document)
     if saved is not None:
         _check_environments(saved, document)
+        absent = [name for name in options.environments if name not in saved]
+        if absent or not saved:
+            raise Refused(f"the saved plan is not for {', '.join(absent) or 'any environment'}; make the plan again")
         wanted = tuple(name for name in wanted if name in saved)
     session = options.session(document)
     views: list[Json] = []
     applied: list[str] = []
     with opened(session.settings) as trail:
-        for environment in wanted:
-            try:
-                made = _apply_one(session, environment, saved, allowed=allowed, wait=wait, trail=trail, options=options)
-            except (Interrupted, KeycloakProblem) as problem:
-                if applied:
-                    options.console.complain(f"admin-sync: {', '.join(applied)} had been applied before")
-                raise problem from None
-            views.append(made)
-            applied.append(environment)
-        published = bundle.after_apply(options, document, trail)
+        try:
+            for environment in wanted:
+                views.append(
+                    _apply_one(session, environment, saved, allowed=allowed, wait=wait, trail=trail, options=options)
+                )
+                applied.append(environment)
+            published = bundle.after_apply(options, document, trail)
+        except (AdminSyncError, KeycloakProblem, BundleError):
+            if applied:
+                done = f"{', '.join(applied)} had been applied before, and no bundle was published"
+                options.console.complain(f"admin-sync: {done}; a re-run is safe")
+            raise
     if options.console.as_json:
         options.console.json({**_sum(views), "environments": views, "bundle": published})
     else:
@@ -112,12 +121,16 @@ def _apply_one(
 ) -> Json:
     with session.locked(environment, wait) as locked:
         planned = session.plan(environment)
-        shown = view(planned)
-        if saved is not None:
-            saved_plan.compare(saved[environment], shown)
-        if not options.console.as_json and not planned.plan.empty:
-            options.console.data(text([shown], options.console.colour))
-        locked.apply(planned, allowed, trail)
+        shown = {**view(planned), "rules": fingerprint(session.document)}
+        try:
+            if saved is not None:
+                saved_plan.compare(saved[environment], shown)
+            if not options.console.as_json and not planned.plan.empty:
+                options.console.data(text([shown], options.console.colour))
+            locked.apply(planned, allowed, trail)
+        except Refused as problem:
+            trail.refused(planned.plan, str(problem))
+            raise
         options.console.say(f"{planned.plan.realm} is as declared")
         return shown
 

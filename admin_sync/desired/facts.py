@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import stat
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ _ENDPOINTS: Final = {
 }
 _REQUIRED: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _MAX_BYTES: Final = 256 * 1024
+_TIMEOUT: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ class Facts:
     warnings: tuple[str, ...] = ()
 
 
-def gather(document: Document, environments: Iterable[str], jwks_dir: Path | None, *, timeout: float = 5.0) -> Facts:
+def gather(
+    document: Document, environments: Iterable[str], jwks_dir: Path | None, *, timeout: float = _TIMEOUT
+) -> Facts:
     """All facts that some environments need. Issuers are asked side by side, each within `timeout` seconds."""
     wanted = set(environments)
     issuers = set()
@@ -106,10 +110,14 @@ def discover(http: httpx.Client, issuer: str) -> Mapping[str, str] | Unknown:
 def _fetch(http: httpx.Client, url: str) -> bytes:
     """The body behind a URL. Raises ValueError when it is too long, httpx.HTTPError for anything but 200."""
     body = b""
+    deadline = time.monotonic() + 2 * _TIMEOUT
     with http.stream("GET", url, headers={"Accept": "application/json"}) as response:
         if response.status_code != 200:
             raise httpx.HTTPStatusError("not 200", request=response.request, response=response)
         for chunk in response.iter_bytes():
+            if time.monotonic() > deadline:
+                # The client's timeout is for each read; a host that sends a byte a second never runs into it.
+                raise httpx.ReadTimeout("too slow", request=response.request)
             body += chunk
             if len(body) > _MAX_BYTES:
                 raise ValueError("too long")

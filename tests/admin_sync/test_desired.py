@@ -13,7 +13,7 @@ from admin_sync.desired.providers import workload_alias
 from admin_sync.diff import diff
 from admin_sync.impact import effects
 from admin_sync.model import Current, Desired, Ref, Resource, index
-from admin_sync.policy import policy_source
+from admin_sync.policy import fingerprint, policy_source
 from admin_sync.refs import (
     BINDING,
     CLIENT,
@@ -258,14 +258,35 @@ def test_the_difference_in_permissions_names_the_way(configuration: Configuratio
     assert (person, "analytics:read", True) not in found, "both groups have it"
 
 
-def test_the_policy_source_has_live_grants_with_their_ends(configuration: Configuration) -> None:
+def test_the_policy_source_has_grants_with_their_ends(configuration: Configuration) -> None:
+    configuration.environ = HTTPS
     source = policy_source(configuration.document())
     grants = {(one.email, one.environment, one.role): one.not_after for one in source.grants}
     end = int(datetime(2027, 1, 31, 18, tzinfo=UTC).timestamp())
     assert grants["platform.one@tradepulse.example", "staging", "sre"] == end
     assert grants["quant.one@tradepulse.example", "prod", "quant"] == 0
     assert ("trader.one@tradepulse.example", "dev", "trader") not in grants
+    configuration.environ = {}
+    assert policy_source(configuration.document()).federated_roles["prod"] == set(), "no provider stands there"
     assert source.federated_roles["prod"] == {"viewer", "quant", "trader", "mlops", "sre", "admin"}
     assert source.clients["ci-deployer"].environments == {"dev", "staging"}
     assert source.partners["birch-research"].roles == {"partner-analyst"}
     assert source.emergency_roles == {"admin"}
+
+
+def test_a_grant_that_ended_stays_on_record_so_that_federation_does_not_revive_it(configuration: Configuration) -> None:
+    binding = "  - {subject: {user: New@x.example}, role: viewer, environments: [dev], expires: 2020-01-01T00:00:00Z}\n"
+    configuration.edit("role_bindings.yaml", "bindings:\n", f"bindings:\n{binding}")
+    source = policy_source(configuration.document())
+    ended = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
+    assert [one.not_after for one in source.grants if one.email == "new@x.example"] == [ended]
+    assert "viewer" in source.federated_roles["dev"]
+
+
+def test_a_plan_is_bound_to_the_expiries_and_windows_that_are_published_with_it(configuration: Configuration) -> None:
+    before = fingerprint(configuration.document())
+    assert fingerprint(configuration.document()) == before
+    configuration.edit("role_bindings.yaml", "2027-01-31T18:00:00Z", "2027-01-31T19:00:00Z")
+    after = fingerprint(configuration.document())
+    configuration.edit("policies.yaml", 'to: "22:00"', 'to: "23:00"')
+    assert len({before, after, fingerprint(configuration.document())}) == 3

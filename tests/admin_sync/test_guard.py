@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,24 @@ def test_a_providers_group_and_a_declared_role_may_not_meet_in_one_person(config
     assert role_binding("new@x.example", "quant") in planned(configuration, current).desired.resources
 
 
+def test_an_approved_exception_lets_a_providers_group_and_a_declared_role_meet(configuration: Configuration) -> None:
+    person = Resource(user("new@x.example"), {"email_verified": True, "providers": ["workforce"]}, server_id="u")
+    attrs = {"user": "new@x.example", "group": "trading"}
+    member = Resource(group_binding("new@x.example", "trading"), attrs, server_id="u", managed=True)
+    provider = Resource(Ref("identity_provider", "workforce"), {"config": {}}, server_id="i", managed=True)
+    current = applied(configuration, person, member, provider)
+    now = datetime.now(UTC).replace(microsecond=0)
+    voices = {"manager": "m@x.example", "system_owner": "o@x.example", "risk": "security.one@tradepulse.example"}
+    approvals = ", ".join(f"{{by: {who}, as: {role}, at: {now.isoformat()}}}" for role, who in voices.items())
+    configuration.edit(
+        "role_bindings.yaml",
+        "bindings:\n",
+        "bindings:\n  - {subject: {user: new@x.example}, role: quant, environments: [dev], request: R, "
+        f"justification: x, expires: {(now + timedelta(days=6)).isoformat()}, approvals: [{approvals}]}}\n",
+    )
+    assert reasons(configuration, current) == ""
+
+
 def test_a_saved_plan_is_refused_when_edited_and_when_stale(configuration: Configuration, tmp_path: Path) -> None:
     current = applied(configuration)
     configuration.edit("roles.yaml", "Read-only access", "Access")
@@ -119,6 +139,16 @@ def test_a_saved_plan_is_refused_when_edited_and_when_stale(configuration: Confi
     configuration.edit("roles.yaml", "Access to analytics", "Access to all analytics")
     with pytest.raises(Refused, match="stale"):
         saved_plan.compare(again, view(planned(configuration, current)))
+    with pytest.raises(Refused, match="OPA"):
+        saved_plan.compare(again, {**shown, "rules": "others"})
+    for forged in ({"environments": [1]}, {"environments": [{"realm": "x"}]}, {"environments": [], "x": 10**30}):
+        saved_plan.save(file, [shown])
+        body = {"version": 1, **forged}
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        file.write_text(json.dumps({**body, "digest": digest}), "utf-8")
+        with pytest.raises(Refused):
+            saved_plan.load(file)
+    saved_plan.save(file, [shown])
     body = json.loads(file.read_text("utf-8"))
     body["environments"][0]["changes"] = []
     file.write_text(json.dumps(body), "utf-8")
