@@ -4,7 +4,8 @@
 
 Every refusal but that of a request without any token is recorded before it is answered, and an
 answer gives nothing away: a partner that the caller does not belong to, one that does not exist, and
-a connection that is not there are one 404. They also do the same work (one decision, one recorded line), so the clock tells nothing either.
+a connection that is not there are one 404. They also do the same work (one decision, one recorded
+line), so the clock tells nothing either.
 """
 
 from __future__ import annotations
