@@ -3,6 +3,7 @@ package example.tradepulse.keycloak.identity;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /** The claims that we write into a token, and the rules for their values. */
@@ -20,12 +21,22 @@ final class Claims {
     static final String LOWEST_LEVEL = "aal1";
     private static final Set<String> LEVELS = Set.of(LOWEST_LEVEL, "aal2", "aal3");
 
+    /** Seconds that a factor counts, as in realm/base/flows.yaml: a refreshed or offline token is no longer worth it than a login. */
+    private static final long FACTOR_SECONDS = 36_000;
+
     private Claims() {
     }
 
-    /** The level that an {@code acr} stands for. What is absent or unknown counts as the lowest, never as more. */
-    static String assuranceLevel(String acr) {
-        return acr != null && LEVELS.contains(acr) ? acr : LOWEST_LEVEL;
+    /**
+     * The level that an {@code acr} stands for. What is absent or unknown counts as the lowest, never as more, and so does
+     * what was proved too long ago.
+     *
+     * @param proved seconds since 1970 at which the level was proved, empty if there is nothing to tell
+     * @param now seconds since 1970
+     */
+    static String assuranceLevel(String acr, Optional<Long> proved, long now) {
+        boolean holds = acr != null && LEVELS.contains(acr) && proved.map(time -> time + FACTOR_SECONDS > now).orElse(true);
+        return holds ? acr : LOWEST_LEVEL;
     }
 
     /**

@@ -1,5 +1,6 @@
 package example.tradepulse.keycloak.identity;
 
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -32,9 +33,9 @@ import org.keycloak.representations.IDToken;
  *
  * <p>{@code groups} holds the names of the realm roles in force, through composites and groups, but only of roles that
  * carry our ownership mark: what somebody made by hand in the console confers nothing. {@code assurance_level} repeats
- * the {@code acr} that Keycloak's own mapper computed before us; {@code auth_time} of an access token is never later than
- * the {@link ProofTime time at which that level was proved}; {@code amr} loses its duplicates, and {@code organization}
- * goes when it is empty.
+ * the {@code acr} that Keycloak's own mapper computed before us, for ten hours after it was proved; {@code auth_time} of
+ * an access token is never later than the {@link ProofTime time at which that level was proved}; {@code amr} loses its
+ * duplicates, and {@code organization} goes when it is empty.
  */
 public final class IdentityMapper extends AbstractOIDCProtocolMapper
         implements OIDCAccessTokenMapper, OIDCIDTokenMapper, UserInfoTokenMapper, TokenIntrospectionTokenMapper {
@@ -62,14 +63,15 @@ public final class IdentityMapper extends AbstractOIDCProtocolMapper
         token.setOtherClaims(Claims.GROUPS, List.copyOf(managedRoles(user, realm)));
         // A service proves one thing, its key, whatever level the grant's session seems to have.
         boolean service = user.getServiceAccountClientLink() != null;
-        token.setOtherClaims(Claims.ASSURANCE_LEVEL, service ? Claims.LOWEST_LEVEL : Claims.assuranceLevel(token.getAcr()));
+        int level = LoAUtil.getCurrentLevelOfAuthentication(clientSession.getClientSession());
+        Optional<Long> proved = ProofTime.of(userSession.getNote(Constants.LOA_MAP), level);
+        String assurance = Claims.assuranceLevel(token.getAcr(), proved, Instant.now().getEpochSecond());
+        token.setOtherClaims(Claims.ASSURANCE_LEVEL, service ? Claims.LOWEST_LEVEL : assurance);
         Optional.ofNullable(token.getOtherClaims().get(Claims.AMR))
                 .ifPresent(methods -> token.setOtherClaims(Claims.AMR, Claims.withoutDuplicates(methods)));
         // Services judge freshness by the access token. The ID token keeps OpenID Connect's meaning: the last login page.
         if (token instanceof AccessToken && token.getAuth_time() != null) {
-            int level = LoAUtil.getCurrentLevelOfAuthentication(clientSession.getClientSession());
-            ProofTime.of(userSession.getNote(Constants.LOA_MAP), level)
-                    .ifPresent(proved -> token.setAuth_time(Math.min(proved, token.getAuth_time())));
+            proved.ifPresent(time -> token.setAuth_time(Math.min(time, token.getAuth_time())));
         }
         // Keycloak's mapper of organization groups leaves an empty object with people who belong to no partner.
         if (token.getOtherClaims().get(Claims.ORGANIZATION) instanceof Map<?, ?> partners && partners.isEmpty()) {

@@ -23,18 +23,21 @@ final class ProofTime {
      *
      * @param levels the session's note of levels and times, {@code {"1":1700000000,"2":1700000003}}, or null
      * @param level the level, 1 for {@code aal1}
-     * @return empty where the note says nothing of such a level
+     * @return 0, which is never, for a level above the first that the note does not tell or tells unreadably; empty where
+     *     there is nothing to tell, as in a session that no login page made
      */
     static Optional<Long> of(String levels, int level) {
+        Optional<Long> unknown = level > 1 ? Optional.of(0L) : Optional.empty();
         if (levels == null) {
-            return Optional.empty();
+            return unknown;
         }
         try {
             Map<?, ?> times = JsonSerialization.readValue(levels, Map.class);
             return times.entrySet().stream()
                     .filter(entry -> Integer.parseInt(String.valueOf(entry.getKey())) >= level)
                     .map(entry -> Long.valueOf(String.valueOf(entry.getValue())))
-                    .max(Long::compare);
+                    .max(Long::compare)
+                    .or(() -> unknown);
         } catch (IOException | NumberFormatException unreadable) {
             // A level whose time nobody knows was proved at no time that counts.
             return Optional.of(0L);

@@ -3,6 +3,7 @@ package example.tradepulse.keycloak.identity;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.List;
+import java.util.Optional;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -15,7 +16,14 @@ class ClaimsTest {
     @DisplayName("an acr that is not one of our levels counts as the lowest")
     @CsvSource({"aal1,aal1", "aal2,aal2", "aal3,aal3", "AAL3,aal1", "aal4,aal1", "'',aal1", "0,aal1", ",aal1"})
     void unknownIsLowest(String acr, String level) {
-        assertEquals(level, Claims.assuranceLevel(acr));
+        assertEquals(level, Claims.assuranceLevel(acr, Optional.empty(), 100_000));
+    }
+
+    @ParameterizedTest
+    @DisplayName("a factor counts for ten hours, however often its token is refreshed")
+    @CsvSource({"aal2,64001,aal2", "aal2,64000,aal1", "aal3,64001,aal3", "aal3,0,aal1", "aal1,0,aal1"})
+    void tenHours(String acr, long proved, String level) {
+        assertEquals(level, Claims.assuranceLevel(acr, Optional.of(proved), 100_000));
     }
 
     @Test

@@ -22,10 +22,17 @@ class ProofTimeTest {
     }
 
     @Test
-    @DisplayName("a session that tells no times, or none of that level, leaves the question open")
+    @DisplayName("a factor whose time the session does not tell was proved at no time that counts")
     void unknown() {
-        assertEquals(Optional.empty(), ProofTime.of(null, 2));
-        assertEquals(Optional.empty(), ProofTime.of("{\"1\":100}", 2));
+        assertEquals(Optional.of(0L), ProofTime.of(null, 2));
+        assertEquals(Optional.of(0L), ProofTime.of("{\"1\":100}", 2));
+    }
+
+    @Test
+    @DisplayName("a session without levels leaves its one time as it is")
+    void noLevels() {
+        assertEquals(Optional.empty(), ProofTime.of(null, 1));
+        assertEquals(Optional.empty(), ProofTime.of(null, -1));
     }
 
     @Test
