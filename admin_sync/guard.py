@@ -82,6 +82,9 @@ def takeover(situation: Situation) -> Iterator[str]:
         found, wanted = change.before, change.after
         if change.action is not Action.UPDATE or found is None or wanted is None or found.managed:
             continue
+        if found.attrs.get("managed_by") == MANAGED_BY:
+            # A group of ours with a stranger's subgroup: not ours to delete, and ours to change all the same.
+            continue
         marks = wanted.attrs.get("managed_by") == MANAGED_BY or any(
             difference.path.endswith("tradepulse.managed") for difference in change.differences
         )

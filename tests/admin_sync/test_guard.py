@@ -17,7 +17,7 @@ from admin_sync.errors import Refused
 from admin_sync.guard import Allowances, Situation, guard
 from admin_sync.impact import effects
 from admin_sync.model import Current, Ref, Resource, index
-from admin_sync.refs import IAM_ORDER, ROLE, group_binding, role_binding, user
+from admin_sync.refs import GROUP, IAM_ORDER, ROLE, group_binding, role_binding, user
 from admin_sync.render import RENDERERS, view
 from admin_sync.sync import Planned
 
@@ -91,6 +91,24 @@ def test_what_somebody_else_made_is_not_taken_over_silently(configuration: Confi
     current = Current("tradepulse-dev", exists=True, resources=index(table.values()))
     assert "--allow-takeover" in reasons(configuration, current)
     assert reasons(configuration, current, Allowances(takeover=True)) == ""
+
+
+def test_a_strangers_subgroup_keeps_nobody_from_changing_a_group_of_ours(configuration: Configuration) -> None:
+    table = dict(applied(configuration).resources)
+    ref = Ref(GROUP, "security")
+    table[ref] = Resource(ref, table[ref].attrs, server_id="id", managed=False)
+    current = Current("tradepulse-dev", exists=True, resources=index(table.values()))
+    configuration.edit("roles.yaml", "security:        {roles: [viewer, admin]}", "security:        {roles: [admin]}")
+    assert reasons(configuration, current) == ""
+
+
+def test_a_workload_does_not_count_as_the_last_guardian(configuration: Configuration) -> None:
+    configuration.edit("roles.yaml", "    roles: [sre]\n    environments", "    roles: [admin]\n    environments")
+    current = applied(configuration)
+    configuration.edit(
+        "role_bindings.yaml", "group: security\n    environments: [dev,", "group: security\n    environments: ["
+    )
+    assert "--allow-lockout" in reasons(configuration, current)
 
 
 def test_a_providers_group_and_a_declared_role_may_not_meet_in_one_person(configuration: Configuration) -> None:

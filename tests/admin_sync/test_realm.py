@@ -156,6 +156,38 @@ def test_what_is_not_ours_is_never_touched_or_mentioned(as_declared: Realms) -> 
         admin.delete(f"{realm}/{place}")
 
 
+def test_grants_that_hide_in_groups_roles_and_defaults_are_found_and_taken_away(as_declared: Realms) -> None:
+    admin, realm = as_declared.admin, as_declared.path("dev")
+    security = admin.get(f"{realm}/group-by-path/security")["id"]
+    below = admin.post(f"{realm}/groups/{security}/children", {"name": "back/door"})
+    eve = admin.post(
+        f"{realm}/users", {"username": "eve", "email": "eve@x.example", "emailVerified": True, "enabled": True}
+    )
+    admin.put(f"{realm}/users/{eve}/groups/{below}", {})
+    client = admin.get(f"{realm}/clients", clientId="vault-api")[0]["id"]
+    account = admin.get(f"{realm}/clients/{client}/service-account-user")["id"]
+    admin.put(f"{realm}/users/{account}/groups/{security}", {})
+    admin.post(f"{realm}/clients/{client}/roles", {"name": "strange"})
+    strange = admin.get(f"{realm}/clients/{client}/roles/strange")["id"]
+    admin.post(f"{realm}/roles-by-id/{strange}/composites", [admin.get(f"{realm}/roles/admin")])
+    admin.put(f"{realm}/default-groups/{security}", {})
+    plan = as_declared.run("plan", "--env", "dev", "--json")
+    assert set(signs(plan)) == {
+        "delete binding client vault-api group security",
+        "delete binding client_role vault-api/strange role admin",
+        "delete binding eve@x.example group security/back%2Fdoor",
+        "delete binding every new account group security",
+    }
+    lost = {one["permission"] for one in one_view(plan)["effects"] if one["subject"] == "eve@x.example"}
+    assert "iam:modify" in lost
+    done = as_declared.run("apply", "--env", "dev", "--allow-deletions", "4")
+    assert done.code == 0, done.err
+    assert as_declared.run("drift", "--env", "dev").code == 0
+    assert admin.get(f"{realm}/users/{eve}/groups") == []
+    for place in (f"groups/{below}", f"users/{eve}", f"roles-by-id/{strange}"):
+        admin.delete(f"{realm}/{place}")
+
+
 def test_a_declared_name_that_somebody_else_took_is_refused_without_the_flag(as_declared: Realms) -> None:
     as_declared.admin.post(f"{as_declared.path('dev')}/roles", {"name": "auditor", "description": "somebody's"})
     as_declared.configuration.edit(
