@@ -111,7 +111,7 @@ class Cluster:
             "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--data-checksums",
         ]  # fmt: skip
         try:
-            self._run(command, what="initdb")
+            self._run(command, what="initdb", account=self.account)
         finally:
             word.unlink()
         unfinished.rename(self.data)
@@ -186,6 +186,7 @@ class Cluster:
             str(self.binaries / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
             "-h", "127.0.0.1", "-p", str(self.port), "-U", SUPERUSER, "-d", database,
         ]  # fmt: skip
+        # As ourselves: who else runs as the server's account could read the password in the environment.
         return self._run(command, what="psql", script=script, environment={"PGPASSWORD": superuser})
 
     def dsn(self, role: str, database: str, password: str | None = None) -> str:
@@ -194,7 +195,13 @@ class Cluster:
         return f"postgresql://{role}{word}@127.0.0.1:{self.port}/{database}"
 
     def _run(
-        self, command: list[str], *, what: str, script: str = "", environment: Mapping[str, str] | None = None
+        self,
+        command: list[str],
+        *,
+        what: str,
+        account: Account | None = None,
+        script: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> str:
         done: subprocess.CompletedProcess[str] = subprocess.run(
             command,
@@ -204,7 +211,7 @@ class Cluster:
             check=False,
             cwd="/",
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", **(environment or {})},
-            **_as(self.account),
+            **_as(account),
         )
         if done.returncode != 0:
             raise PostgresFailed(f"{what} failed ({done.returncode}): {done.stderr.strip()[-2000:]}")
