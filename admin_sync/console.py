@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -81,13 +82,15 @@ def _write(stream: TextIO | None, text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
-        # The interpreter flushes once more at exit and would complain about the closed pipe.
+    except OSError as problem:
+        # The interpreter flushes once more at exit and would complain, or end with a code of its own.
         null = os.open(os.devnull, os.O_WRONLY)
         try:
             os.dup2(null, 1 if stream is sys.stdout else 2)
         finally:
             os.close(null)
+        if not isinstance(problem, BrokenPipeError):
+            raise
 
 
 def run(command: Callable[[], int], console: Console) -> int:
@@ -95,10 +98,12 @@ def run(command: Callable[[], int], console: Console) -> int:
     try:
         return command()
     except InvalidInput as problem:
-        for finding in problem.findings:
-            console.complain(str(finding))
-        if console.as_json:
-            console.json({"valid": False, "findings": [_finding(one) for one in problem.findings]})
+        # A full disk behind a stream takes no report, and the exit code is one.
+        with suppress(OSError):
+            for finding in problem.findings:
+                console.complain(str(finding))
+            if console.as_json:
+                console.json({"valid": False, "findings": [_finding(one) for one in problem.findings]})
         return problem.exit_code
     except AdminSyncError as problem:
         code = problem.exit_code
@@ -113,9 +118,10 @@ def run(command: Callable[[], int], console: Console) -> int:
         code, reason = FAILED, "interrupted; a re-run is safe"
     except OSError as problem:
         code, reason = FAILED, f"{problem.filename or 'the system'}: {problem.strerror or type(problem).__name__}"
-    console.complain(f"admin-sync: {reason}")
-    if console.as_json:
-        console.json({"error": reason, "exit": code})
+    with suppress(OSError):
+        console.complain(f"admin-sync: {reason}")
+        if console.as_json:
+            console.json({"error": reason, "exit": code})
     return code
 
 

@@ -81,13 +81,11 @@ class Connection:
 
     def get(self, path: str, **query: str | int | bool) -> Json:
         """The JSON at `path`; None for 404. Retried for half a minute while Keycloak is away."""
-        response = self._read("GET", path, query, None)
-        return None if response is None else response.json()
+        return _json(self._read("GET", path, query, None))
 
     def query(self, path: str, **query: str | int | bool) -> Json:
         """The JSON that a POST without side effects answers (partial-export); retried like `get`."""
-        response = self._read("POST", path, query, {})
-        return None if response is None else response.json()
+        return _json(self._read("POST", path, query, {}))
 
     def pages(self, path: str, **query: str | int | bool) -> Iterator[Json]:
         """Every element of a list that Keycloak serves in pages of `first` and `max`, each once.
@@ -176,6 +174,15 @@ class Connection:
 def segment(name: str) -> str:
     """A name as one path segment, every reserved character escaped (RFC 3986)."""
     return quote(name, safe="")
+
+
+def _json(response: requests.Response | None) -> Json:
+    try:
+        return None if response is None else response.json()
+    except requests.JSONDecodeError:
+        raise NotReachable(
+            "what answers at ADMIN_SYNC_KEYCLOAK_URL is not Keycloak's admin API (no JSON came); check for a proxy"
+        ) from None
 
 
 def _encode(body: Json) -> bytes:

@@ -91,7 +91,12 @@ def scan(
     sources: dict[str, Source] = {}
     models: dict[str, BaseModel] = {}
     dropped: set[str] = set()
-    for stray in sorted(directory.iterdir()):
+    try:
+        listed = sorted(directory.iterdir())
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        return None, [Finding(str(directory), 1, 1, "unreadable", f"{reason}; the directory must be readable")]
+    for stray in listed:
         if stray.suffix in {".yaml", ".yml"} and stray.name not in _SCHEMAS:
             names = ", ".join(_SCHEMAS)
             findings.append(

@@ -111,6 +111,8 @@ def test_closed_streams_and_a_narrow_locale_change_neither_exit_code_nor_data(co
     closed = shell(">&-")
     assert (closed.returncode, closed.stderr) == (0, b"")
     assert shell("2>&-").returncode == 0
+    full = shell("--json >/dev/full")
+    assert (full.returncode, b"Traceback" in full.stderr) == (1, False)
     narrow = shell("", PYTHONIOENCODING="latin-1")
     assert narrow.stdout.decode("utf-8").count("→") > 1
 

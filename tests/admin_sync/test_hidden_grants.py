@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
+import requests
 
 from admin_sync.errors import Interrupted, Refused
 from admin_sync.impact import effective
 from admin_sync.keycloak import gateway
 from admin_sync.keycloak.adapter import Reader
-from admin_sync.keycloak.connection import PAGE, Connection
+from admin_sync.keycloak.connection import PAGE, Connection, NotReachable
 from admin_sync.keycloak.iam.binding import BindingAdapter
 from admin_sync.keycloak.iam.client import ClientAdapter
 from admin_sync.keycloak.iam.group import GroupAdapter
@@ -146,6 +147,15 @@ class Moving(Connection):
 def test_an_element_that_moves_to_the_next_page_is_counted_once() -> None:
     pages: Iterator[Any] = Moving().pages("/x")
     assert [one["id"] for one in pages] == [str(number) for number in range(PAGE + 1)]
+
+
+def test_an_answer_that_is_not_json_is_one_clear_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = requests.Response()
+    page.status_code, page._content = 200, b"<html>sign in</html>"
+    connection = Moving()
+    monkeypatch.setattr(connection, "_read", lambda *_: page)
+    with pytest.raises(NotReachable, match="no JSON"):
+        Connection.get(connection, "/x")
 
 
 def test_a_lock_whose_lease_ran_out_unrenewed_stops_the_writer() -> None:
