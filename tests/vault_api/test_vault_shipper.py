@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import threading
@@ -20,8 +21,10 @@ from identity.audit.chain import START, Chain, follow
 from identity.audit.event import AuditEvent
 from identity.audit.log import AuditLog
 from identity.audit.verify import verify_file
+from vault_api.metrics import Metrics
 from vault_api.trail.file import Line, ShippedFile
 from vault_api.trail.line import pieces
+from vault_api.trail.shipper import Pending, Shipper
 
 
 def chain_lines(count: int, partner: str | None = "acme-capital") -> list[Line]:
@@ -69,6 +72,27 @@ def test_a_place_in_a_file_that_was_cut_or_rotated_is_not_believed(tmp_path: Pat
     rotated = ShippedFile(path).append(lines[3:], positions={first.file: first.position})
     assert rotated.lines == 3
     assert rotated.file != first.file
+
+
+async def test_a_failure_that_nobody_thought_of_is_said_and_does_not_end_the_shipping(tmp_path: Path) -> None:
+    tries = asyncio.Queue[None]()
+
+    async def connect() -> asyncpg.Connection:
+        tries.put_nowait(None)
+        raise ValueError("a line that is no JSON")
+
+    async def mended(_: AuditEvent) -> None: ...
+
+    shipper = Shipper(
+        connect, Pending(), tmp_path / "api_events.jsonl", Metrics(),
+        node="n", checkpoints_dir=tmp_path, checkpoint_key=None, mended=mended,
+    )  # fmt: skip
+    shipper.start()
+    async with asyncio.timeout(20):
+        await tries.get()
+        await tries.get()
+    assert shipper.failing
+    await shipper.stop()
 
 
 def test_other_writers_lines_are_left_alone(tmp_path: Path) -> None:
