@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from admin_sync_world import ROOT, Configuration, admin_sync, plain_environment
 
+from admin_sync import saved_plan
+
 
 def validate(configuration: Configuration, *arguments: str):
     return admin_sync("validate", "--config", configuration.directory, *arguments, environ=configuration.environ)
@@ -153,6 +155,22 @@ def test_missing_settings_are_named_all_at_once() -> None:
     assert done.code == 3
     for name in ("ADMIN_SYNC_KEYCLOAK_URL", "ADMIN_SYNC_CLIENT_ID", "ADMIN_SYNC_CLIENT_SECRET_FILE"):
         assert name in done.err
+
+
+def test_a_saved_plan_is_not_applied_to_an_environment_that_it_is_not_for(tmp_path: Path) -> None:
+    empty = {"changes": [], "effects": [], "pending": [], "summary": {"add": 0, "change": 0, "destroy": 0}}
+    saved_plan.save(tmp_path / "plan.json", [{"environment": "dev", "realm": "tradepulse-dev", **empty}])
+    done = admin_sync("apply", tmp_path / "plan.json", "--env", "prod")
+    assert done.code == 5
+    assert "not for prod" in done.err
+    saved_plan.save(tmp_path / "plan.json", [])
+    assert admin_sync("apply", tmp_path / "plan.json").code == 5
+
+
+def test_an_apply_that_could_not_sign_its_bundle_changes_nothing_first(tmp_path: Path) -> None:
+    done = admin_sync("apply", environ={"ADMIN_SYNC_BUNDLE_DIR": str(tmp_path)})
+    assert done.code == 3
+    assert "ADMIN_SYNC_BUNDLE_KEY_FILE" in done.err
 
 
 def test_a_secret_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
