@@ -94,6 +94,12 @@ def test_a_role_of_ours_inside_a_clients_role_and_a_default_group_are_grants() -
     assert set(bindings(of)) == {"client_role app/x role admin", "every new account group security"}
 
 
+def test_a_role_of_ours_on_a_partners_group_is_a_grant() -> None:
+    of = reader(roles={"realm": [role("admin")]})
+    of.__dict__["organization_groups"] = {"acme": [group("partner-admin", realmRoles=["admin", "offline_access"])]}
+    assert set(bindings(of)) == {"organization_group acme/partner-admin role admin"}
+
+
 def test_a_user_name_that_looks_like_an_address_is_not_that_person() -> None:
     impostor = {"id": "i", "username": "quant.one@tradepulse.example"}
     of = reader({"/r/roles/quant/users": [impostor]}, roles={"realm": [role("quant")]})

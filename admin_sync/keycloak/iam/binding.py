@@ -94,6 +94,12 @@ class BindingAdapter:
             for client, listed in (exported.get("client") or {}).items()
             for one in listed
         ]
+        for alias, partner_groups in reader.organization_groups.items():
+            for group in partner_groups:
+                for role in sorted(roles & set(group.get("realmRoles") or ())):
+                    attrs = {"to_partner": alias, "role": role}
+                    ref = stray_binding("organization_group", f"{alias}/{group['name']}", role)
+                    yield Resource(ref, attrs, server_id=group["id"], managed=True)
         for kind, name, holder in holders:
             for role in sorted(roles & set((holder.get("composites") or {}).get("realm") or ())):
                 attrs = {"to_role": name, "role": role}
@@ -179,9 +185,13 @@ def _person(writer: Writer, change: Change, attrs: Mapping[str, Any]) -> str:
 
 def _mapping(writer: Writer, change: Change, attrs: Mapping[str, Any]) -> tuple[str, Json]:
     """Where a role is mapped, and the role as that place wants it."""
-    if "to_group" in attrs or "to_role" in attrs:
+    if attrs.keys() & {"to_group", "to_role", "to_partner"}:
         assert change.before is not None  # noqa: S101  (nobody declares a stray grant)
         holder = change.before.server_id
+        if "to_partner" in attrs:
+            organization = lookup.organization(writer, attrs["to_partner"])
+            place = f"{writer.path}/organizations/{organization}/groups/{holder}/role-mappings/realm"
+            return place, lookup.role(writer, attrs["role"])
         if "to_group" in attrs:
             return f"{writer.path}/groups/{holder}/role-mappings/realm", lookup.role(writer, attrs["role"])
         return f"{writer.path}/roles-by-id/{holder}/composites", lookup.role(writer, attrs["role"])
