@@ -14,8 +14,11 @@ ENVIRONMENT = "dev"
 REALM = f"tradepulse-{ENVIRONMENT}"
 AUDIENCE = "tradepulse-internal"
 
-IDENTITY_PROVIDERS = {"WORKFORCE_CLIENT_SECRET": "idp-workforce", "MOCK_CLIENT_SECRET": "idp-mock"}
-"""Variables that configs/iam names as references, with the secret each stands for. They never reach a file."""
+ISSUER_VARIABLES = {"paper": "PAPER_BROKER_ISSUER"}
+"""Variables of configs/iam that are not simply the neighbour's name and `_ISSUER`."""
+
+IDENTITY_PROVIDERS = {"WORKFORCE_CLIENT_SECRET_FILE": "idp-workforce", "MOCK_CLIENT_SECRET_FILE": "idp-mock"}
+"""What configs/iam refers to as `{env: NAME}`, given as the path of the file that holds it."""
 
 
 def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str], admin_client: str) -> dict[str, str]:
@@ -24,9 +27,10 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
     neighbours = f"http://localhost:{ports['neighbours']}"
     database = f"127.0.0.1:{ports['postgres']}/vault"
     secret = layout.secret
-    issuers = {f"{name.upper()}_ISSUER": f"{neighbours}/{name}" for name in ISSUERS}
+    issuers = {ISSUER_VARIABLES.get(name, f"{name.upper()}_ISSUER"): f"{neighbours}/{name}" for name in ISSUERS}
     return {
-        **{name: str(value) for name, value in issuers.items()},
+        **issuers,
+        **{name: str(secret(file)) for name, file in IDENTITY_PROVIDERS.items()},
         STATE_VARIABLE: str(layout.state),
         "TRADEPULSE_ENVIRONMENT": ENVIRONMENT,
         "TRADEPULSE_ISSUER": f"{keycloak}/realms/{REALM}",
@@ -72,9 +76,3 @@ def read(layout: Layout) -> dict[str, str]:
     """The settings of a stack that has been provided, as environment variables."""
     words = shlex.split(layout.environment.read_text())
     return dict(word.split("=", 1) for word in words)
-
-
-def with_references(layout: Layout) -> dict[str, str]:
-    """`read`, and the secrets that configs/iam refers to by variable: for the environment of admin-sync only."""
-    secrets = {name: layout.secret(file).read_text().strip() for name, file in IDENTITY_PROVIDERS.items()}
-    return {**read(layout), **secrets}

@@ -13,7 +13,7 @@ from stack.layout import Layout
 from stack.ports import DEFAULTS, choose
 from stack.process import Known
 from stack.service import Service
-from stack.settings import read, with_references
+from stack.settings import read
 from stack.steps import UNCHANGED, Commands, Step, StepFailed, run, say
 
 INSTALL = ("venv", "keycloak", "extension", "neighbours", "opa", "build")
@@ -151,7 +151,7 @@ class Up:
         self._commands.run(
             [layout.venv / "bin" / "admin-sync", "apply", "--config", checkout / "configs" / "iam"],
             log=layout.logs / "apply.log",
-            environment=with_references(layout),
+            environment=read(layout),
             cwd=checkout,
         )
         write_json(stamp, wanted)

@@ -57,7 +57,7 @@ class Stack:
     urls: Mapping[str, str]
     """Service -> address: keycloak, opa, vault, neighbours, postgres, bundles."""
     env: Mapping[str, str]
-    """Every setting of the product's programs, and the secrets that configs/iam refers to by variable."""
+    """Every setting of the product's programs; secrets as paths of files."""
     admin: Connection
     """Keycloak's admin API as admin-sync."""
     logins: Mapping[str, str]
@@ -124,7 +124,7 @@ def stack() -> Iterator[Stack]:
             yield Stack(
                 layout,
                 control.state(layout)["urls"],
-                settings.with_references(layout),
+                settings.read(layout),
                 connect(layout),
                 logins(layout),
             )

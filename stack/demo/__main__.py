@@ -17,7 +17,7 @@ from stack.login import LoginFailed
 def main() -> int:
     """Exit 0 when every step ended as it must, else 1 with one line that says which did not."""
     layout = Layout.here()
-    os.environ.update(settings.with_references(layout))
+    os.environ.update(settings.read(layout))
     admin = Connection(sync_settings(os.environ).account())
     try:
         Story(layout, settings.read(layout), admin, Narrator()).tell()

@@ -143,7 +143,8 @@ class Story:
             folder = Path(self._settings["TRADEPULSE_AUDIT_DIR"])
             for name in ("iam_events.jsonl", "api_events.jsonl"):
                 file = folder / name
-                result = self._admin_sync("audit", "verify", str(file))
+                public_key = self._layout.secret("audit-checkpoint.pub")
+                result = self._admin_sync("audit", "verify", str(file), "--public-key", str(public_key))
                 expect(result.returncode == 0, f"{name} verifies", result.stdout[-500:] + result.stderr[-500:])
                 text = file.read_text()
                 expect(self._broker_token not in text and self._broker_refresh not in text, "no token in it", "one")
