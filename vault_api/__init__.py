@@ -7,8 +7,9 @@
                                                    └ store/    pinned fingerprint
 
 Follow one release: `connections/endpoints.py` parses, `gate.py` says who and whether, the service in
-`connections/service.py` has the order of things, `store/migrations/0001_functions.sql` reads the row
-and appends the line in one round trip, `sealing/envelope.py` opens the value, `trail/shipper.py`
+`connections/service.py` has the order of things (the policy is asked about the connection's broker,
+which `connections/brokers.py` remembers), `store/migrations/0001_functions.sql` reads the row and
+appends the line in one round trip, `sealing/envelope.py` opens the value, `trail/shipper.py`
 brings the line into `api_events.jsonl`.
 
     __main__.py      serve, migrate, kms-init

@@ -71,6 +71,8 @@ class Admitted(Caller):
     """A caller whom the policy allows this call on this partner. Built by `Gate.admit` only."""
 
     decision: Decision
+    told: Mapping[str, str]
+    """What the policy was told about the resource, beyond its partner."""
 
     def event(self, outcome: str, **members: object) -> AuditEvent:
         """An audit event about this request, on the partner's account."""
@@ -142,6 +144,7 @@ class Gate:
                 resource=caller.resource,
                 ip=caller.ip,
                 decision=decision,
+                told=dict(resource or {}),
             )
         problem = self._refusal(caller, decision)
         reason = ",".join(decision.reasons) if not decision.allow else "not_found"

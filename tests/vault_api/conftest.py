@@ -5,54 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from vault_world import PARTNERS, POLICY, Realm, VaultProcess, World, pem, private_file, unused_port
-
-from admin_sync.bundle.build import build_bundle
-from admin_sync.bundle.keys import ALGORITHM, KEY_ID, SCOPE, create_key
+from vault_policy import PolicyServer
+from vault_world import PARTNERS, POLICY, Realm, VaultProcess, World, pem, private_file
 
 
 @pytest.fixture(scope="session")
 def vault_opa(opa_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """OPA with the real rules in a signed bundle about the test's partners."""
-    home = tmp_path_factory.mktemp("vault-opa")
-    create_key(home / "key.pem", home / "key.pub.pem")
-    bundle = build_bundle(POLICY, policy_dir=Path(__file__).parents[2] / "policy", key=home / "key.pem", opa=opa_binary)
-    (home / "bundle.tar.gz").write_bytes(bundle.content)
-    address = f"127.0.0.1:{unused_port()}"
-    with (home / "opa.log").open("wb") as output:
-        process = subprocess.Popen(
-            [
-                opa_binary, "run", "--server", "--addr", address, "--disable-telemetry", "--log-level", "error",
-                "--set", "decision_logs.console=true", "--bundle", home / "bundle.tar.gz",
-                "--verification-key", home / "key.pub.pem", "--verification-key-id", KEY_ID,
-                "--signing-alg", ALGORITHM, "--scope", SCOPE,
-            ],
-            stdout=output, stderr=output,
-        )  # fmt: skip
-    url = f"http://{address}"
-    until = time.monotonic() + 20
-    while True:
-        assert process.poll() is None, (home / "opa.log").read_text()
-        try:
-            if httpx.get(f"{url}/health?bundles", trust_env=False).status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < until, (home / "opa.log").read_text()
-        time.sleep(0.05)
-    yield url
-    process.terminate()
-    process.wait(timeout=20)
+    server = PolicyServer(opa_binary, tmp_path_factory.mktemp("vault-opa"))
+    server.serve(POLICY)
+    yield server.url
+    server.end()
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,8 @@ async def release(request: Request) -> Response:
     """Releases an access token."""
     vault = vault_of(request)
     partner, connection = _names(request)
-    admitted = await vault.gate.admit(await vault.gate.caller(request, Call.RELEASE, partner, connection))
+    caller = await vault.gate.caller(request, Call.RELEASE, partner, connection)
+    admitted = await vault.connections.admit_release(caller, connection)
     released = await vault.connections.release(admitted, connection)
     body = {
         "connection": released.connection,

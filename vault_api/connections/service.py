@@ -1,6 +1,7 @@
 """Store, release, describe and list: the order in which key, row and audit line come.
 
-Each method takes an `Admitted` caller, makes one call of `Repository` that does the work and appends
+`admit_release` asks the policy for a release, which only a connection's broker makes a whole question.
+Every other method takes an `Admitted` caller, makes one call of `Repository` that does the work and appends
 the audit line in one transaction, and only then answers. What cannot be done is recorded as well,
 before the problem is raised.
 
@@ -18,8 +19,9 @@ import structlog
 from identity.audit.errors import AuditUnavailable
 from identity.problem import Problem, not_found
 from vault_api import problems
+from vault_api.connections.brokers import KnownBrokers
 from vault_api.connections.schemas import Credential, CredentialStored, TokenSet
-from vault_api.gate import Admitted, Gate
+from vault_api.gate import Admitted, Caller, Gate
 from vault_api.keyring import KeyContextMismatch, Keyring, KeyUnavailable
 from vault_api.metrics import Metrics
 from vault_api.sealing.envelope import Place, SealError, key_version_of, open_sealed, seal
@@ -64,6 +66,7 @@ class ConnectionService:
         self._trail = trail
         self._gate = gate
         self._metrics = metrics
+        self._brokers = KnownBrokers()
 
     async def store(
         self, admitted: Admitted, connection: str, tokens: TokenSet, *, expected: int, idempotency: bytes | None
@@ -118,8 +121,31 @@ class ConnectionService:
             replayed=stored.outcome == "replayed",
         )
 
+    async def admit_release(self, caller: Caller, connection: str) -> Admitted:
+        """The caller, if the policy allows them a release from the connection's broker, as it is now.
+
+        A broker that was taken away from the partner thus releases no more. Where the broker is not
+        known yet, the policy is asked without it first: only whoever might release at all makes the
+        vault look. Raises Problem (401 step-up, 403, 404), PolicyUnavailable (503), AuditUnavailable.
+        """
+        broker = self._brokers.of(caller.partner, connection)
+        if broker is None:
+            line = self._trail.line((await self._gate.admit(caller)).event("success"))
+            try:
+                broker = await self._repository.broker_to_release(caller.partner, connection, line)
+            except DatabaseUnavailable:
+                raise AuditUnavailable(_UNRECORDED) from None
+            if broker is None:
+                self._metrics.refusals.labels(caller.call.event, "not_found").inc()
+                raise not_found()
+            self._brokers.remember(caller.partner, connection, broker)
+        return await self._gate.admit(caller, {"broker": broker})
+
     async def release(self, admitted: Admitted, connection: str) -> Release:
-        """The access token. Raises Problem (404, 409, 500, 503), AuditUnavailable."""
+        """The access token, for a caller whom `admit_release` let through.
+
+        Raises Problem (404, 409, 500, 503), AuditUnavailable.
+        """
         partner = admitted.partner
         line = self._trail.line(admitted.event("success"))
         try:
@@ -137,6 +163,10 @@ class ConnectionService:
         if held.outcome != "success" or held.sealed is None or held.version is None or held.broker is None:
             self._metrics.refusals.labels(admitted.call.event, held.outcome).inc()
             raise _unreleased(held)
+        if held.broker != admitted.told.get("broker"):
+            # Not what the policy was asked about: somebody changed by hand what the vault never changes.
+            self._brokers.forget(partner, connection)
+            raise await self._damaged(admitted, held.version)
         key_for_row = keys.get(held.key_version or 0)
         place = Place(partner, connection, AccessToken.kind, held.version)
         token = await self._opened(admitted, key_for_row, place, held.sealed)
@@ -192,9 +222,12 @@ class ConnectionService:
                 raise SealError
             return open_sealed(key, place, sealed)
         except SealError:
-            self._metrics.integrity_failures.inc()
-            _log.critical("integrity.failed", partner=place.partner, connection=place.connection, version=place.version)
-            raise await self._gate.refused(admitted, problems.integrity_error(), outcome="failure") from None
+            raise await self._damaged(admitted, place.version) from None
+
+    async def _damaged(self, admitted: Admitted, version: int) -> Problem:
+        self._metrics.integrity_failures.inc()
+        _log.critical("integrity.failed", partner=admitted.partner, connection=admitted.connection, version=version)
+        return await self._gate.refused(admitted, problems.integrity_error(), outcome="failure")
 
     async def _require_same(self, admitted: Admitted, connection: str, tokens: TokenSet, stored: Stored) -> None:
         """Raises Problem 422 unless the repeated store holds exactly what was stored under that key."""

@@ -146,6 +146,16 @@ class Repository:
             stored_at=found["stored_at"],
         )
 
+    async def broker_to_release(self, partner: str, connection: str, line: Line) -> str | None:
+        """The connection's broker; None if there is no such connection, and then that is recorded."""
+        found = await self._database.row(
+            "SELECT vault.broker_to_release($1, $2, $3) AS broker", partner, connection, line
+        )
+        broker: str | None = found["broker"]
+        if broker is None:
+            self._appended(partner)
+        return broker
+
     async def release(self, partner: str, connection: str, ready: Sequence[int], line: Line) -> Held:
         """The sealed access token, if it is there, has not expired, and one of the keys `ready` opens it."""
         found = await self._database.row(
