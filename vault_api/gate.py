@@ -2,8 +2,12 @@
 
     request ─ bearer ─ verify ─▶ Caller ─ OPA ─▶ Admitted ─▶ the work, which takes an Admitted and nothing less
 
-Every refusal but that of a request without any token is recorded before it is answered, and an
-answer gives nothing away: a partner that the caller does not belong to, one that does not exist, and
+Every refusal but that of a request without any token is recorded before it is answered. Tokens that
+are refused have a line each only up to a rate (`trail/rejected.py`), because anybody can send them:
+beyond it they are counted, and a `token.rejected.summary` says how many; the answer is the same. Whoever
+has proven who they are, member or not, has a line for each refusal, whatever the rate.
+
+An answer gives nothing away: a partner that the caller does not belong to, one that does not exist, and
 a connection that is not there are one 404. They also do the same work (one decision, one recorded
 line), so the clock tells nothing either.
 """
@@ -31,6 +35,7 @@ from vault_api import names
 from vault_api.metrics import Metrics
 from vault_api.permissions import Call
 from vault_api.trail.record import Trail
+from vault_api.trail.rejected import RejectedTokens
 
 _log = structlog.get_logger("vault_api.gate")
 
@@ -85,11 +90,19 @@ class Gate:
     """Verifies who calls, asks the policy, and records every no."""
 
     def __init__(
-        self, verifier: TokenVerifier, policy: OpaClient, trail: Trail, metrics: Metrics, *, environment: str
+        self,
+        verifier: TokenVerifier,
+        policy: OpaClient,
+        trail: Trail,
+        rejected: RejectedTokens,
+        metrics: Metrics,
+        *,
+        environment: str,
     ) -> None:
         self._verifier = verifier
         self._policy = policy
         self._trail = trail
+        self._rejected_tokens = rejected
         self._metrics = metrics
         self._environment = environment
 
@@ -173,7 +186,7 @@ class Gate:
     async def _rejected(
         self, call: Call, resource: str, ip: str | None, *, reason: str, token: str | None, outcome: str = "denied"
     ) -> None:
-        await self._trail.record(
+        await self._rejected_tokens.record(
             AuditEvent(
                 event=call.event,
                 outcome=outcome,

@@ -25,6 +25,11 @@ class Metrics:
         self.tokens = Counter(
             "vault_bearer_tokens", "Bearer tokens looked at, by result.", ("result",), registry=registry
         )
+        self.summarised = Counter(
+            "vault_bearer_tokens_summarised",
+            "Refused bearer tokens beyond the rate at which each gets an audit line.",
+            registry=registry,
+        )
         self.releases = Counter("vault_releases", "Access tokens released.", registry=registry)
         self.stores = Counter("vault_stores", "Token sets stored.", registry=registry)
         self.integrity_failures = Counter(

@@ -33,6 +33,7 @@ from vault_api.store.database import Database, DatabaseUnavailable
 from vault_api.store.migrate import needed_revision
 from vault_api.store.repository import Repository
 from vault_api.trail.record import Trail
+from vault_api.trail.rejected import RejectedTokens
 from vault_api.trail.shipper import Pending, Shipper
 
 
@@ -54,6 +55,7 @@ class Vault:
     jwks: JwksCache
     policy: OpaClient
     trail: Trail
+    rejected: RejectedTokens
     gate: Gate
     connections: ConnectionService
     shipper: Shipper
@@ -79,6 +81,8 @@ async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
             raise StartRefused(str(error)) from None
         vault.shipper.start()
         stack.push_async_callback(vault.shipper.stop)
+        # Before the shipper stops, which ships that line too.
+        stack.push_async_callback(vault.rejected.close)
         yield vault
 
 
@@ -125,7 +129,8 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         checkpoint_key=settings.audit_checkpoint_key(),
         mended=trail.record,
     )
-    gate = Gate(verifier, policy, trail, metrics, environment=settings.environment)
+    rejected = RejectedTokens(trail, metrics)
+    gate = Gate(verifier, policy, trail, rejected, metrics, environment=settings.environment)
     salts = KeycloakSalts(http, settings.keycloak_admin_url, token)
     keyring = Keyring(kms, salts, repository, max_age=settings.key_seconds)
     return Vault(
@@ -139,6 +144,7 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         jwks=jwks,
         policy=policy,
         trail=trail,
+        rejected=rejected,
         gate=gate,
         connections=ConnectionService(repository, keyring, trail, gate, metrics),
         shipper=shipper,

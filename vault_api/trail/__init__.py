@@ -2,6 +2,7 @@
 
     line.py      cuts a canonical audit line into the pieces that PostgreSQL splices and hashes
     record.py    writes down what was refused or failed
+    rejected.py  refused tokens: a line each up to a rate, one line for all the others
     page.py      reads a partner's own trail and recomputes its hashes
     shipper.py   appends committed lines to `api_events.jsonl`, exactly once and in the order of their chains
     file.py      that file: whole lines, durable, shared with other writers

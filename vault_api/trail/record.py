@@ -53,4 +53,5 @@ class Trail:
         except (DatabaseUnavailable, TimeoutError):
             raise AuditUnavailable("the refusal could not be recorded") from None
         if event.outcome != "success":
-            self._metrics.refusals.labels(event.event, event.reason or "none").inc()
+            # What stands behind a colon is a number, and every number would make a label of its own.
+            self._metrics.refusals.labels(event.event, (event.reason or "none").partition(":")[0]).inc()
