@@ -59,6 +59,7 @@ test-policy: install ## the rules' own tests
 
 lint: install ## ruff, mypy --strict, opa fmt, the import rule
 	$(VENV)/ruff check .
+	$(VENV)/ruff format --check --quiet .
 	$(VENV)/mypy
 	@test -z "$$($(OPA) fmt --list policy)" || { $(OPA) fmt --diff policy; exit 1; }
 	$(PYTEST) -q tests/test_architecture.py
