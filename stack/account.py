@@ -14,6 +14,7 @@ import os
 import pwd
 import shutil
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,17 +104,25 @@ def outside_home(wanted: Path) -> Path:
     return Path("/var/tmp") / f"tradepulse-{os.geteuid()}-{name}"  # noqa: S108  (its owner is checked above)
 
 
-def reachable_copy(account: Account | None, tree: Path, home: Path) -> Path:
-    """`tree` where `account` can read it: the tree itself, or a copy in `home`, made once per version."""
+def reachable_copy(account: Account | None, tree: Path, home: Path, *, beside: Iterable[Path] = ()) -> Path:
+    """`tree` where `account` can read it: the tree itself, or a copy in `home`, made once per version.
+
+    beside: directories that the tree's programs look for relative to their own place, such as their libraries
+    """
     if account is None or account.passes(tree):
         return tree
-    facts = tree.stat()
-    copy = home / f"{tree.name}-{facts.st_mtime_ns:x}"
+    trees = (tree, *beside)
+    root = Path(os.path.commonpath([each.parent for each in trees]))
+    copy = home / f"{tree.name}-{tree.stat().st_mtime_ns:x}"
     if not copy.exists():
         unfinished = home / f"{tree.name}.copying.{os.getpid()}"
-        shutil.copytree(tree, unfinished, symlinks=True)
+        for each in trees:
+            shutil.copytree(each, unfinished / each.relative_to(root), symlinks=True)
+        # The parents that copytree made in between take our umask, which may be closed to the account.
+        for made in (unfinished, *(path for path in unfinished.rglob("*") if path.is_dir())):
+            made.chmod(0o755)
         unfinished.rename(copy)
-    return copy
+    return copy / tree.relative_to(root)
 
 
 def _nearest(path: Path) -> Path:

