@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from platform import node
 from typing import Final
 
 from admin_sync.errors import Misconfigured
+from identity import secret
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -95,14 +94,13 @@ def settings(environ: Mapping[str, str]) -> Settings:
 
 
 def read_secret(path: Path, name: str) -> str:
-    """A secret from a file that its owner alone can read. Raises Misconfigured."""
+    """A secret from a file that its owner alone can read, without surrounding space. Raises Misconfigured."""
     try:
-        with path.open("rb") as stream:
-            if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
-                raise Misconfigured(f"{name}: {path} can be read by others; run: chmod 600 {path}")
-            text = stream.read(65536).decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise Misconfigured(f"{name}: {path} cannot be read ({type(problem).__name__})") from None
+        text = secret.read_secret(path, name=name).text().strip()
+    except secret.SecretUnreadable as problem:
+        raise Misconfigured(str(problem)) from None
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{name}: {path} cannot be read as text") from None
     if not text:
         raise Misconfigured(f"{name}: {path} is empty")
     return text

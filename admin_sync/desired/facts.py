@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import os
-import stat
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,11 @@ from typing import Final
 import httpx
 
 from admin_sync.check.addresses import wrong_with
+from admin_sync.errors import Misconfigured
 from admin_sync.load.document import Document
 from admin_sync.load.scalars import SecretReference
 from admin_sync.load.schema import OidcProvider, WorkloadClient
+from admin_sync.settings import read_secret
 
 _ENDPOINTS: Final = {
     "authorization_endpoint": "authorizationUrl",
@@ -135,19 +136,15 @@ def resolve(reference: SecretReference, environ: Mapping[str, str]) -> Secret | 
             return Secret(value)
         if not (named := environ.get(f"{reference.env}_FILE")):
             return Unknown(f"set the environment variable {reference.env} or {reference.env}_FILE")
-        return _in_file(Path(named))
-    return _in_file(Path(reference.file or ""))
+        return _in_file(Path(named), f"{reference.env}_FILE")
+    return _in_file(Path(reference.file or ""), "file")
 
 
-def _in_file(path: Path) -> Secret | Unknown:
+def _in_file(path: Path, name: str) -> Secret | Unknown:
     try:
-        with path.open("rb") as stream:
-            if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
-                return Unknown(f"{path} can be read by others; chmod 600 it")
-            text = stream.read(65536).decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        return Unknown(f"{path} cannot be read ({type(problem).__name__})")
-    return Secret(text) if text else Unknown(f"{path} is empty")
+        return Secret(read_secret(path, name))
+    except Misconfigured as problem:
+        return Unknown(str(problem))
 
 
 def _client_keys(document: Document, directory: Path | None) -> tuple[dict[str, str], list[str]]:
