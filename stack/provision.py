@@ -27,15 +27,13 @@ from stack.keycloak import ADMIN_CLIENT
 from stack.layout import Layout
 from stack.postgres import ROLES, SUPERUSER
 
-IDENTITY_PROVIDER_SECRETS = ("workforce", "mock")
-
 
 def words(layout: Layout) -> None:
     """Passwords and shared secrets, each 32 random bytes."""
     names = (
         *(f"postgres-{role}" for role in (SUPERUSER, *ROLES)),
         "keycloak-admin",
-        *(f"idp-{name}" for name in IDENTITY_PROVIDER_SECRETS),
+        *settings.IDENTITY_PROVIDERS.values(),
     )
     for name in names:
         _once(layout.secret(name), secrets.token_urlsafe(32))
