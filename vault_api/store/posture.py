@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from vault_api.store.database import Database
 
-NOT_TENANT_TABLES = ("alembic_version", "shipping", "shipped_file")
-"""Tables of the schema that hold nothing of any one partner. Everything else is a tenant table."""
+NOT_TENANT_TABLES = ("alembic_version", "shipping", "shipped_file", "partner")
+"""Tables of the schema that hold nothing of any one partner but its name. Everything else is a tenant table."""
 
 SERVICE_ROLES = ("vault_app", "vault_rotator")
 

@@ -1,0 +1,2 @@
+-- Linking a broker: attempts, approvals and the state of a connection.
+SELECT 1;

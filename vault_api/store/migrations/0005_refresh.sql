@@ -1,0 +1,2 @@
+-- Refreshing: claims, intents and what broke.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Leases of dynamic credentials.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- The earlier row format beside the present one.
+SELECT 1;

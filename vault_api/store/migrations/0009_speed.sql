@@ -1,0 +1,2 @@
+-- What the hot paths need in one round trip.
+SELECT 1;

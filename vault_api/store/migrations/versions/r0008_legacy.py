@@ -1,0 +1,14 @@
+"""The earlier row format beside the present one."""
+
+from __future__ import annotations
+
+from vault_api.store.migrations.script import run_script
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_script("0008_legacy.sql")
