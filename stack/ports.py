@@ -13,6 +13,7 @@ DEFAULTS: Mapping[str, int] = {
     "opa": 8181,
     "bundles": 8182,
     "vault": 8200,
+    "vault-worker": 8201,
     "neighbours": 8090,
 }
 """Port of every service by its name in state.json (`management` is Keycloak's health and metrics)."""

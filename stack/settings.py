@@ -54,6 +54,7 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "ADMIN_SYNC_OPA_BIN": str(opa.find(layout.tools) or opa.built(layout.tools)),
         "ADMIN_SYNC_OPA_URL": f"http://127.0.0.1:{ports['opa']}",
         "VAULT_BIND": f"127.0.0.1:{ports['vault']}",
+        "VAULT_WORKER_BIND": f"127.0.0.1:{ports['vault-worker']}",
         "VAULT_DATABASE_URL": f"postgresql://vault_app@{database}",
         "VAULT_DATABASE_PASSWORD_FILE": str(secret("postgres-vault_app")),
         "VAULT_OWNER_DATABASE_URL": f"postgresql://vault_owner@{database}",

@@ -54,6 +54,7 @@ class Up:
             "apply": Step("apply configs/iam", self._apply, ("run-keycloak", "run-opa", "run-neighbours")),
             "people": Step("one-time passwords", self._people, ("apply",)),
             "run-vault": Step("start vault-api", self._vault, ("migrate", "apply")),
+            "run-vault-worker": Step("start vault worker", self._worker, ("migrate", "apply")),
         }
 
     def install(self) -> None:
@@ -70,8 +71,10 @@ class Up:
         with locked(layout.run / "up.lock", wait=False):
             control.ensure(layout, owner=self._owner)
             # A stack that runs keeps its ports; one that starts takes those it had, if they are still free.
-            told = read_json(layout.run / "services.json").get("ports")
-            self._ports = told or choose(read_json(layout.run / "ports.json"), wanted=_usual_ports(layout))
+            told = read_json(layout.run / "services.json").get("ports", {})
+            # A service that the running stack does not know yet gets a port beside those in use.
+            wanted = {name: port for name, port in _usual_ports(layout).items() if name not in told}
+            self._ports = {**told, **choose(read_json(layout.run / "ports.json"), wanted=wanted)}
             write_json(layout.run / "ports.json", self._ports)
             self._roster = control.Roster(layout, ports=self._ports)
             run(_needed(self.steps(), only), self._commands, started=started)
@@ -171,6 +174,9 @@ class Up:
 
     def _vault(self) -> str | None:
         return self._started(vault.service(self._layout, self._ports, read(self._layout)), 60.0)
+
+    def _worker(self) -> str | None:
+        return self._started(vault.worker(self._layout, self._ports, read(self._layout)), 60.0)
 
 
 def _usual_ports(layout: Layout) -> dict[str, int]:

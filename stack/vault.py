@@ -35,19 +35,30 @@ def migrate(layout: Layout, commands: Commands, environment: Mapping[str, str]) 
 
 def service(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, str]) -> Service:
     """The vault over HTTP. It gets time to finish requests: each ends with a commit."""
-    url = f"http://127.0.0.1:{ports['vault']}"
+    return _program(layout, "vault", ports["vault"], (), environment)
+
+
+def worker(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, str]) -> Service:
+    """What the vault does without being asked. A round that is under way gets time to end."""
+    return _program(layout, "vault-worker", ports["vault-worker"], ("worker",), environment)
+
+
+def _program(
+    layout: Layout, name: str, port: int, arguments: tuple[str, ...], environment: Mapping[str, str]
+) -> Service:
+    url = f"http://127.0.0.1:{port}"
     sources = [layout.checkout / package for package in ("vault_api", "identity")]
     owner = ("VAULT_OWNER_", "ADMIN_SYNC_")
     return Service(
-        name="vault",
-        command=(str(layout.python), "-m", "vault_api"),
+        name=name,
+        command=(str(layout.python), "-m", "vault_api", *arguments),
         url=url,
         health=f"{url}/health/ready",
         cwd=str(layout.checkout),
-        # The serving process gets neither the owner's access to its database nor admin-sync's to Keycloak.
+        # A running process gets neither the owner's access to its database nor admin-sync's to Keycloak.
         environment={key: value for key, value in environment.items() if not key.startswith(owner)},
         death=15,
-        # Requests in flight get twenty seconds to end.
+        # Requests and rounds in flight get twenty seconds to end.
         stop_seconds=25.0,
         revision=digest(sources),
     )

@@ -12,12 +12,13 @@ which `connections/brokers.py` remembers), `store/migrations/0001_functions.sql`
 appends the line in one round trip, `sealing/envelope.py` opens the value, `trail/shipper.py`
 brings the line into `api_events.jsonl`.
 
-    __main__.py      serve, migrate, kms-init
+    __main__.py      serve, worker, migrate, kms-init
     app.py           routes and middleware; `vault.py` puts everything together from `settings.py`
     gate.py          who calls, and may they; `permissions.py` is the table of which call needs what
     connections/     store, release, describe, list
     trail/           the audit trail: its lines, a partner's view of it, the file
     health/          live, ready, auth, metrics
+    worker/          what is done without being asked, in a process of its own
     sealing/         pure: from the KMS's answer to a sealed token, and back
     keyring.py       partners' keys, for a bounded time; `kms/` and `salts.py` are two of the three holders
     store/           PostgreSQL: pool, typed calls, migrations, and what row security rests on (`posture.py`)

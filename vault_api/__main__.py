@@ -1,4 +1,4 @@
-"""`python -m vault_api [serve | migrate | kms-init]`.
+"""`python -m vault_api [serve | worker | migrate | kms-init]`.
 
 exit 0   done, or stopped by a signal
 exit 1   a server did not do its part; a re-run is safe
@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 import asyncpg
 import uvicorn
 import uvloop
-from fastapi import FastAPI
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
 
 from identity import logs
 from identity.secret import SecretUnreadable, read_secret
@@ -29,6 +29,9 @@ from vault_api.kms.seam import KmsRefused
 from vault_api.settings import KmsInitSettings, MigrationSettings, VaultSettings
 from vault_api.store.migrate import migrate
 from vault_api.vault import StartRefused, open_vault
+from vault_api.worker.endpoints import create_worker_app
+from vault_api.worker.runner import Runner
+from vault_api.worker.tasks import tasks_of
 
 
 def _serve() -> int:
@@ -46,7 +49,25 @@ def _serve() -> int:
     return 0
 
 
-async def _listen(app: FastAPI, host: str, port: int) -> None:
+def _work() -> int:
+    settings = VaultSettings()
+    host, port = settings.worker_address
+
+    async def work() -> None:
+        async with open_vault(settings) as vault:
+            runner = Runner(tasks_of(vault), vault.metrics)
+            runner.start()
+            try:
+                await _listen(create_worker_app(vault, runner), host, port)
+            finally:
+                await runner.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        loop.run(work())
+    return 0
+
+
+async def _listen(app: Starlette, host: str, port: int) -> None:
     config = uvicorn.Config(
         app,
         host=host,
@@ -84,7 +105,12 @@ def _kms_init() -> int:
     return 0
 
 
-COMMANDS: Mapping[str, Callable[[], int]] = {"serve": _serve, "migrate": _migrate, "kms-init": _kms_init}
+COMMANDS: Mapping[str, Callable[[], int]] = {
+    "serve": _serve,
+    "worker": _work,
+    "migrate": _migrate,
+    "kms-init": _kms_init,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

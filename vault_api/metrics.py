@@ -43,6 +43,15 @@ class Metrics:
         self.ship_lag = Gauge(
             "vault_audit_ship_lag_seconds", "Age of the oldest line that is in no file yet.", registry=registry
         )
+        self.task_rounds = Counter(
+            "vault_task_rounds", "Rounds of the worker's tasks, by result.", ("task", "result"), registry=registry
+        )
+        self.task_failing = Gauge(
+            "vault_task_failures_in_a_row", "Failed rounds since the last good one.", ("task",), registry=registry
+        )
+        self.task_seconds = Histogram(
+            "vault_task_seconds", "Time of one round.", ("task",), buckets=_SECONDS, registry=registry
+        )
         self.keys = Gauge("vault_partners_with_keys", "Partners whose keys are in memory.", registry=registry)
 
     def bearer_tokens(self) -> dict[str, int]:

@@ -14,6 +14,8 @@ class VaultSettings(IdentitySettings):
     """What the service needs. Nothing that matters for safety has a default: no KMS, no database, no key."""
 
     bind: str = Field(default="127.0.0.1:8200", validation_alias="VAULT_BIND")
+    worker_bind: str = Field(default="127.0.0.1:8201", validation_alias="VAULT_WORKER_BIND")
+    """Where a worker answers for its health and metrics."""
     database_url: str = Field(validation_alias="VAULT_DATABASE_URL")
     database_password_file: Path = Field(validation_alias="VAULT_DATABASE_PASSWORD_FILE")
     database_pool: int = Field(default=10, ge=1, le=200, validation_alias="VAULT_DATABASE_POOL")
@@ -39,10 +41,12 @@ class VaultSettings(IdentitySettings):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on. Raises ValueError when VAULT_BIND is not `host:port`."""
-        host, separator, port = self.bind.rpartition(":")
-        if not separator or not port.isdigit() or not host:
-            raise ValueError("VAULT_BIND is host:port, for instance 127.0.0.1:8200")
-        return host.strip("[]"), int(port)
+        return _address(self.bind, "VAULT_BIND")
+
+    @property
+    def worker_address(self) -> tuple[str, int]:
+        """Host and port of a worker. Raises ValueError when VAULT_WORKER_BIND is not `host:port`."""
+        return _address(self.worker_bind, "VAULT_WORKER_BIND")
 
 
 class MigrationSettings(BaseSettings):
@@ -65,6 +69,13 @@ class KmsInitSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True, frozen=True)
 
     kms_file: Path = Field(validation_alias="VAULT_KMS_FILE")
+
+
+def _address(bind: str, name: str) -> tuple[str, int]:
+    host, separator, port = bind.rpartition(":")
+    if not separator or not port.isdigit() or not host:
+        raise ValueError(f"{name} is host:port, for instance 127.0.0.1:8200")
+    return host.strip("[]"), int(port)
 
 
 def _database_url(value: str) -> str:
