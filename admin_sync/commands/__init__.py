@@ -1,15 +1,14 @@
-"""What each command does, between the parsed options and the exit code.
+"""What each command does, between the command line and the exit code: a module for each group.
 
-options.py   what all commands share, and the session that reaches Keycloak
-planning.py  validate, plan, drift, apply
-asking.py    explain, who-can
-bundle.py    bundle build, publish, freeze, thaw
-checking.py  audit verify, doctor
+options.py    what a run knows: the configuration, the environments, the console; the session with Keycloak
+arguments.py  how a function becomes a command, with the five global options
+planning.py   validate, plan, drift
+applying.py   apply
+asking.py     explain, who-can
+doctor.py     doctor
+bundle.py     bundle build, publish, freeze, thaw
+auditing.py   audit verify
+
+A new command is a function with `@command(app)` in one of these, and for a new module a line in
+`admin_sync.cli.GROUPS`.
 """
-
-from admin_sync.commands.asking import explain, who_can
-from admin_sync.commands.checking import audit_verify, doctor
-from admin_sync.commands.options import Command, Options
-from admin_sync.commands.planning import apply, plan, validate
-
-__all__ = ["Command", "Options", "apply", "audit_verify", "doctor", "explain", "plan", "validate", "who_can"]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Annotated
+
+import typer
 
 from admin_sync.access import Way, closure, group_roles, holdings, permissions_of
+from admin_sync.commands.arguments import command, group
 from admin_sync.commands.options import Options
 from admin_sync.console import DONE
 from admin_sync.desired.partners import administrator_roles, allowed_roles
@@ -14,9 +18,15 @@ from admin_sync.load.document import ROLES, Document
 from admin_sync.load.schema import WorkloadClient
 from admin_sync.model import Json, printable
 
+app = group()
 
-def explain(options: Options, user: str) -> int:
-    """Everything that one person or workload is granted, by environment."""
+User = Annotated[str, typer.Argument(metavar="USER", help="An e-mail address, or a client id.")]
+Asked = Annotated[str, typer.Argument(metavar="PERMISSION")]
+
+
+@command(app)
+def explain(options: Options, *, user: User) -> int:
+    """Say what a person or a workload is granted, where, until when, and by which way."""
     document = options.document()
     report = [_of_person(document, one, user.lower()) for one in options.wanted(document)]
     if options.console.as_json:
@@ -88,8 +98,9 @@ def _expired(document: Document, environment: str, subject: str) -> Iterator[Jso
             yield {"what": what, "expires": binding.expires.isoformat(), "at": str(at)}
 
 
-def who_can(options: Options, permission: str) -> int:
-    """Everybody and everything that is granted a permission, by environment."""
+@command(app)
+def who_can(options: Options, *, permission: Asked) -> int:
+    """List everybody who is granted a permission, and by which way."""
     document = options.document()
     if permission not in document.roles.permissions:
         place = document.at(ROLES, "permissions", key=True)

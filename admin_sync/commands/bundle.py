@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from admin_sync.bundle.await_opa import wait_until_served
 from admin_sync.bundle.build import Bundle, build_bundle
 from admin_sync.bundle.errors import BundleError
 from admin_sync.bundle.opa_binary import find_opa
 from admin_sync.bundle.publish import publish as put_in_place
+from admin_sync.commands.arguments import command, group
 from admin_sync.commands.options import Options
 from admin_sync.console import DONE
 from admin_sync.errors import Misconfigured
@@ -29,8 +33,14 @@ class Turn(StrEnum):
     THAW = "thaw"
 
 
-def build(options: Options, out: Path) -> int:
-    """A signed bundle in a file of the caller's choice."""
+app = group("The signed policy bundle that OPA decides by.")
+
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the signed archive goes.")]
+
+
+@command(app)
+def build(options: Options, *, out: Out) -> int:
+    """Test the rules, render the data, sign both; publish nothing."""
     made = _built(options.document(), options.settings(), frozen=False)
     fresh = out.with_name(f".{out.name}.new")
     fresh.write_bytes(made.content)
@@ -43,8 +53,25 @@ def build(options: Options, out: Path) -> int:
     return DONE
 
 
-def publish(options: Options, turn: Turn) -> int:
-    """Put a fresh bundle in the place that OPA reads."""
+@command(app)
+def publish(options: Options) -> int:
+    """Build, and put it in the place that OPA reads."""
+    return _turned(options, Turn.PUBLISH)
+
+
+@command(app)
+def freeze(options: Options) -> int:
+    """Publish a bundle in which only the emergency roles still give anything."""
+    return _turned(options, Turn.FREEZE)
+
+
+@command(app)
+def thaw(options: Options) -> int:
+    """End a freeze with a fresh bundle."""
+    return _turned(options, Turn.THAW)
+
+
+def _turned(options: Options, turn: Turn) -> int:
     document = options.document()
     made = options.settings()
     if made.bundle_dir is None:

@@ -1,78 +1,29 @@
-"""audit verify and doctor: proofs and reachability, one line each."""
+"""doctor: what is configured and what can be reached, one line each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from admin_sync.bundle.errors import BundleError
 from admin_sync.bundle.keys import public_key
 from admin_sync.bundle.opa_binary import find_opa
 from admin_sync.bundle.published import read_published
+from admin_sync.commands.arguments import command, group
 from admin_sync.commands.options import Options
 from admin_sync.console import DONE, FAILED
 from admin_sync.desired.facts import Unknown, gather
 from admin_sync.errors import AdminSyncError, Misconfigured
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, segment
 from admin_sync.settings import Settings
-from identity.audit.verify import verify_file
+
+app = group()
 
 
-def audit_verify(options: Options, file: Path, *, key: Path | None, checkpoints: Path | None) -> int:
-    """Exit 0 when every chain holds, 1 when a line is bad."""
-    signer = None if key is None else _public_key(key)
-    if signer is None and checkpoints is not None:
-        raise Misconfigured("--checkpoints needs --public-key")
-    folder = None if signer is None else checkpoints or file.parent / "checkpoints"
-    report = verify_file(file, folder, signer)
-    heads = [{"chain": str(chain), "seq": head.seq} for chain, head in report.heads.items()]
-    if options.console.as_json:
-        bad = report.bad
-        first = None if bad is None else {"line": bad.line, "chain": str(bad.chain), "seq": bad.seq, "why": bad.why}
-        options.console.json(
-            {
-                "file": str(file),
-                "ok": report.ok,
-                "lines": report.lines,
-                "checkpoints": report.checkpoints,
-                "chains": heads,
-                "torn_bytes": report.torn_bytes,
-                "first_bad": first,
-                "bad_checkpoints": list(report.bad_checkpoints),
-            }
-        )
-    elif report.ok:
-        options.console.data(f"{file}: {report.lines} lines in {len(heads)} chains hold")
-        options.console.data(
-            f", {report.checkpoints} checkpoints met\n" if signer else "; no checkpoints were asked for\n"
-        )
-    if report.bad is not None:
-        options.console.complain(f"{file}: {report.bad}")
-    for problem in report.bad_checkpoints:
-        options.console.complain(f"{file}: {problem}")
-    if report.torn_bytes:
-        options.console.say(f"{file}: the last line was cut off ({report.torn_bytes} bytes); the next writer mends it")
-    return DONE if report.ok else FAILED
-
-
-def _public_key(path: Path) -> Ed25519PublicKey:
-    try:
-        key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError) as problem:
-        raise Misconfigured(
-            f"--public-key {path}: {type(problem).__name__}; it has to be an Ed25519 key in PEM"
-        ) from None
-    if not isinstance(key, Ed25519PublicKey):
-        raise Misconfigured(f"--public-key {path}: the key is not an Ed25519 key")
-    return key
-
-
+@command(app)
 def doctor(options: Options) -> int:
-    """Exit 0 when everything that is configured works, 1 otherwise."""
+    """Check settings, files and what can be reached; one line each."""
     made = options.settings()
     probes: list[tuple[str, Callable[[], str]]] = [
         ("configuration", lambda: _configuration(options)),
