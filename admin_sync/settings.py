@@ -10,6 +10,7 @@ from platform import node
 from typing import Final
 
 from admin_sync.errors import Misconfigured
+from admin_sync.keycloak.choice import MOST_PARALLEL, PARALLELISM, Choice
 from identity import secret
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
@@ -39,6 +40,8 @@ class Settings:
     realm: str
     client_id: str | None
     client_secret_file: Path | None
+    gateway: Choice
+    parallelism: int
     jwks_dir: Path | None
     realm_dir: Path
     policy_dir: Path
@@ -79,6 +82,8 @@ def settings(environ: Mapping[str, str]) -> Settings:
         realm=environ.get("ADMIN_SYNC_REALM") or "master",
         client_id=environ.get("ADMIN_SYNC_CLIENT_ID") or None,
         client_secret_file=path("ADMIN_SYNC_CLIENT_SECRET_FILE"),
+        gateway=_gateway(environ.get("ADMIN_SYNC_GATEWAY") or Choice.AUTO),
+        parallelism=_parallelism(environ.get("ADMIN_SYNC_PARALLELISM") or str(PARALLELISM)),
         jwks_dir=path("ADMIN_SYNC_CLIENT_JWKS_DIR"),
         realm_dir=path("ADMIN_SYNC_REALM_DIR") or _checkout("realm/base"),
         policy_dir=path("ADMIN_SYNC_POLICY_DIR") or _checkout("policy"),
@@ -110,6 +115,19 @@ def _checkout(folder: str) -> Path:
     """A folder beside the package, or under the working directory where the package is installed elsewhere."""
     beside = Path(__file__).resolve().parent.parent / folder
     return beside if beside.is_dir() else Path(folder)
+
+
+def _gateway(text: str) -> Choice:
+    try:
+        return Choice(text)
+    except ValueError:
+        raise Misconfigured(f"ADMIN_SYNC_GATEWAY: write one of {', '.join(Choice)}") from None
+
+
+def _parallelism(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PARALLEL):
+        raise Misconfigured(f"ADMIN_SYNC_PARALLELISM: write a whole number from 1 to {MOST_PARALLEL}")
+    return int(text)
 
 
 def _seconds(name: str, text: str) -> int:

@@ -23,10 +23,9 @@ from admin_sync.diff import Change, Plan, diff
 from admin_sync.errors import Interrupted
 from admin_sync.guard import Allowances, Situation, guard
 from admin_sync.impact import Effect, effects
-from admin_sync.keycloak import gateway
-from admin_sync.keycloak.adapter import Writer
 from admin_sync.keycloak.base.desired import base_resources
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed
+from admin_sync.keycloak.gateway import Gateway, choose
 from admin_sync.keycloak.registry import ORDER
 from admin_sync.load.document import Document
 from admin_sync.lock import Lock, hold
@@ -63,15 +62,23 @@ class Session:
     facts: Facts
     note: Callable[[str], None] = field(default=lambda text: None)
     """Where progress goes."""
+    _gateways: dict[str, Gateway] = field(default_factory=dict, init=False, repr=False)
 
     def plan(self, environment: str) -> Planned:
         """What would change in the realm of an environment. Raises KeycloakProblem and InvalidInput."""
         start, before = time.monotonic(), self.connection.requests
-        current = gateway.read(self.connection, realm_name(self.document, environment))
+        current = self.gateway(environment).read(realm_name(self.document, environment))
         desired = desire(self.document, environment, current, self.facts, self.base(environment))
         plan = diff(desired, current, ORDER)
         taken = self.connection.requests - before
         return Planned(desired, current, plan, effects(desired, current), taken, time.monotonic() - start)
+
+    def gateway(self, environment: str) -> Gateway:
+        """The way to the realm of an environment, chosen once. Raises Misconfigured and KeycloakProblem."""
+        realm = realm_name(self.document, environment)
+        if realm not in self._gateways:
+            self._gateways[realm] = choose(self.connection, realm, self.settings.gateway, self.settings.parallelism)
+        return self._gateways[realm]
 
     def base(self, environment: str) -> list[Resource]:
         """The base realm of an environment."""
@@ -159,9 +166,9 @@ class Locked:
     def _write(self, left: Planned, progress: _Progress) -> Exception | None:
         session = self._session
         ids = {ref: one.server_id for ref, one in left.current.resources.items() if one.server_id}
-        writer = Writer(session.connection, left.plan.realm, ids, self._secret)
+        gateway = session.gateway(self._environment)
         try:
-            gateway.write(writer, left.plan.changes, progress.observe)
+            gateway.write(left.plan.changes, left.plan.realm, ids, self._secret, progress.observe)
         except NotAllowed:
             raise
         except (KeycloakProblem, LookupError) as problem:

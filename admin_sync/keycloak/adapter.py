@@ -1,15 +1,14 @@
 """The seam between the pure diff and Keycloak: one adapter per kind of object.
 
-An adapter reads every object of its kind from a `Reader`, which has already fetched what can be
-had in bulk, and carries out one change at a time. A new kind is one file with an adapter and one
+An adapter reads every object of its kind from a `Reader`, which fetches in bulk, and carries out one
+change at a time. A new kind is one file with an adapter and one
 line in `admin_sync.keycloak.registry`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from admin_sync.check.references import RESERVED_CLIENTS, RESERVED_ROLES
@@ -18,44 +17,66 @@ from admin_sync.keycloak.connection import Connection, segment
 from admin_sync.model import MANAGED_ATTRIBUTE, MANAGED_BY, Json, Ref, Resource
 
 
-class Reader:
-    """The state of one realm, fetched lazily and each part once."""
+class Reader(Protocol):
+    """The state of one realm as adapters see it, each part fetched once, in Keycloak's own representations.
 
-    def __init__(self, connection: Connection, realm: str) -> None:
-        self.connection = connection
-        self.realm = realm
-        self.path = f"/{segment(realm)}"
+    What is asked for together comes together, so that whoever implements this may fetch it in as few
+    requests as it can. Every list holds each object once and is complete.
+    """
 
-    @cached_property
+    @property
+    def realm(self) -> str:
+        """The realm's name."""
+        ...
+
+    @property
     def representation(self) -> Json:
         """The realm's own representation, or None if there is no such realm."""
-        return self.connection.get(self.path)
+        ...
 
-    @cached_property
+    @property
     def export(self) -> Json:
-        """Clients, roles, groups, flows, scopes and providers in one request; secrets masked."""
-        return self.connection.query(f"{self.path}/partial-export", exportClients=True, exportGroupsAndRoles=True)
+        """Clients, roles, groups, flows, scopes, providers and clients' accounts, as partial-export gives them."""
+        ...
 
-    @cached_property
-    def users(self) -> list[Json]:
-        """Every account but those of clients, with its attributes, in pages."""
-        return list(self.connection.pages(f"{self.path}/users", briefRepresentation=False))
+    @property
+    def users(self) -> Sequence[Json]:
+        """Every account but those of clients, with its attributes."""
+        ...
 
-    @cached_property
-    def organizations(self) -> list[Json]:
-        """Every organization with its attributes, in pages."""
-        return list(self.connection.pages(f"{self.path}/organizations", briefRepresentation=False))
+    @property
+    def organizations(self) -> Sequence[Json]:
+        """Every organization with its attributes and domains."""
+        ...
 
-    @cached_property
+    @property
     def organization_groups(self) -> Mapping[str, list[Json]]:
-        """The groups of each of our organizations, by alias."""
-        paths = {
-            found["alias"]: f"{self.path}/organizations/{found['id']}/groups"
-            for found in self.organizations
-            if is_managed(found)
-        }
-        listed = self.connection.together(paths.values(), briefRepresentation=False)
-        return {alias: listed[path] for alias, path in paths.items()}
+        """The top-level groups of each of our organizations, with their attributes and roles, by its alias."""
+        ...
+
+    def linked_users(self, aliases: Iterable[str]) -> Mapping[str, list[Json]]:
+        """The accounts that are linked to an identity provider, by its alias."""
+        ...
+
+    def role_members(self, names: Iterable[str]) -> Mapping[str, list[Json]]:
+        """The accounts that a realm role was given to directly, clients' accounts included, by its name."""
+        ...
+
+    def client_role_members(self, roles: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], list[Json]]:
+        """The accounts that a client's role was given to directly, by (client id, role name)."""
+        ...
+
+    def group_members(self, ids: Iterable[str]) -> Mapping[str, list[Json]]:
+        """The accounts directly in a group, clients' accounts included, by the group's id."""
+        ...
+
+    def organization_group_members(self, groups: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], list[Json]]:
+        """The accounts in a group of an organization, by (organization id, group id)."""
+        ...
+
+
+Observer = Callable[[Change, Exception | None], None]
+"""Called after each change with what went wrong, or None. What it raises stops the run."""
 
 
 class Writer:

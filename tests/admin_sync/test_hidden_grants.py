@@ -13,14 +13,14 @@ import requests
 
 from admin_sync.errors import Interrupted, Refused
 from admin_sync.impact import effective
-from admin_sync.keycloak import gateway
-from admin_sync.keycloak.adapter import Reader
 from admin_sync.keycloak.connection import PAGE, Connection, NotReachable
 from admin_sync.keycloak.iam.binding import BindingAdapter
 from admin_sync.keycloak.iam.client import ClientAdapter
 from admin_sync.keycloak.iam.group import GroupAdapter
 from admin_sync.keycloak.iam.identity_provider_mapper import ProviderMapperAdapter
 from admin_sync.keycloak.iam.role import RoleAdapter
+from admin_sync.keycloak.rest.reader import RestReader
+from admin_sync.keycloak.state import read_through
 from admin_sync.lock import LEASE, Lock
 from admin_sync.model import MANAGED_ATTRIBUTE, MANAGED_BY, Resource
 
@@ -37,8 +37,8 @@ class Lists:
         return {path: self.members.get(path, []) for path in paths}
 
 
-def reader(members: Mapping[str, list[dict[str, Any]]] | None = None, **export: Any) -> Reader:
-    made = Reader(Lists(members or {}), "r")  # type: ignore[arg-type]
+def reader(members: Mapping[str, list[dict[str, Any]]] | None = None, **export: Any) -> RestReader:
+    made = RestReader(Lists(members or {}), "r")  # type: ignore[arg-type]
     made.__dict__ |= {"export": export, "organizations": [], "representation": {"id": "r"}}
     return made
 
@@ -52,7 +52,7 @@ def group(name: str, *, ours: bool = True, inside: Iterable[Any] = (), **more: A
     return {"id": f"id-{name}", "name": name, "attributes": attributes, "subGroups": list(inside), **more}
 
 
-def bindings(of: Reader) -> dict[str, Resource]:
+def bindings(of: RestReader) -> dict[str, Resource]:
     return {one.ref.name: one for one in BindingAdapter().read(of)}
 
 
@@ -130,13 +130,12 @@ def test_a_mark_on_something_that_keycloak_made_for_itself_does_not_make_it_ours
     assert [one.ref.name for one in RoleAdapter().read(of) if one.managed] == ["viewer"]
 
 
-def test_two_accounts_with_one_address_are_refused_and_not_chosen_between(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_accounts_with_one_address_are_refused_and_not_chosen_between() -> None:
     twin = {"username": "x", "email": "Twin@x.example"}
     of = reader(roles={"realm": []})
     of.__dict__["users"] = [{**twin, "id": "1"}, {**twin, "id": "2"}]
-    monkeypatch.setattr(gateway, "Reader", lambda *_: of)
     with pytest.raises(Refused, match=r"user twin@x\.example"):
-        gateway.read(of.connection, "r")
+        read_through(of)
 
 
 class Moving(Connection):

@@ -13,10 +13,11 @@ import pytest
 
 from admin_sync.diff import Plan, diff
 from admin_sync.errors import InvalidInput
-from admin_sync.keycloak.adapter import Reader, Writer
+from admin_sync.keycloak.adapter import Writer
 from admin_sync.keycloak.base.desired import base_resources
 from admin_sync.keycloak.base.kinds import BASE_ADAPTERS, BASE_ORDER
 from admin_sync.keycloak.connection import Connection, segment
+from admin_sync.keycloak.rest.reader import RestReader
 from admin_sync.model import Current, Desired, Ref, Resource, index
 from stack.layout import CHECKOUT
 
@@ -43,7 +44,7 @@ class Scratch:
 
     def plan(self, desired: list[Resource] | None = None) -> Plan:
         """The difference between the server and what is wanted."""
-        reader = Reader(self.admin, self.name)
+        reader = RestReader(self.admin, self.name)
         found = [resource for adapter in BASE_ADAPTERS for resource in adapter.read(reader)]
         wanted = Desired(self.name, "dev", index(self.desired if desired is None else desired))
         return diff(wanted, Current(self.name, reader.representation is not None, index(found)), BASE_ORDER)

@@ -13,7 +13,7 @@ from typing import Any
 
 from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer, is_managed, is_managed_client, is_managed_role
-from admin_sync.keycloak.connection import Refused, segment
+from admin_sync.keycloak.connection import Refused
 from admin_sync.keycloak.iam import lookup
 from admin_sync.keycloak.iam.group import by_path
 from admin_sync.keycloak.iam.organization import ADMINS
@@ -44,21 +44,20 @@ class BindingAdapter:
         yield from self._strays(reader, set(roles))
         groups = _giving_groups(reader)
         yield from _default_groups(reader, groups)
-        by_role = {name: f"{reader.path}/roles/{segment(name)}/users" for name in roles}
-        by_group = {path: f"{reader.path}/groups/{server_id}/members" for path, server_id in groups.items()}
-        listed = reader.connection.together([*by_role.values(), *by_group.values()])
+        holders = reader.role_members(roles)
+        members = reader.group_members(groups.values())
         services = {
             account["username"]: account.get("serviceAccountClientId") for account in reader.export.get("users") or ()
         }
-        for role, place in by_role.items():
-            for person in _people(listed[place], services):
+        for role in roles:
+            for person in _people(holders[role], services):
                 attrs = {"user": _name(person), "role": role}
                 yield Resource(role_binding(_name(person), role), attrs, server_id=person["id"], managed=True)
-        for path, place in by_group.items():
-            for person in _people(listed[place], services):
+        for path, group in groups.items():
+            for person in _people(members[group], services):
                 attrs = {"user": _name(person), "group": path}
                 yield Resource(group_binding(_name(person), path), attrs, server_id=person["id"], managed=True)
-            for account in listed[place]:
+            for account in members[group]:
                 if account["username"] in services:
                     client = services[account["username"]]
                     attrs = {"client": client, "group": path}
@@ -106,16 +105,15 @@ class BindingAdapter:
                 yield Resource(stray_binding(kind, name, role), attrs, server_id=holder["id"], managed=True)
 
     def _of_partners(self, reader: Reader) -> Iterator[Resource]:
-        places: dict[str, tuple[str, str, set[str]]] = {}
+        places: dict[tuple[str, str], tuple[str, str, set[str]]] = {}
         for found in reader.organizations:
             admins = {email.lower() for email in (found.get("attributes") or {}).get(ADMINS) or ()}
             if not is_managed(found) or not admins:
                 continue
             for group in reader.organization_groups[found["alias"]]:
                 if is_managed(group):
-                    place = f"{reader.path}/organizations/{found['id']}/groups/{group['id']}/members"
-                    places[place] = (found["alias"], group["name"], admins)
-        for place, people in reader.connection.together(places).items():
+                    places[found["id"], group["id"]] = (found["alias"], group["name"], admins)
+        for place, people in reader.organization_group_members(places).items():
             alias, role, admins = places[place]
             for person in people:
                 name = _name(person)

@@ -25,8 +25,8 @@ class UserAdapter:
         """Every account that has an e-mail address."""
         mapping = {found["identityProviderAlias"] for found in reader.export.get("identityProviderMappers") or ()}
         linked: dict[str, list[str]] = {}
-        for alias in sorted(mapping):
-            for found in reader.connection.pages(f"{reader.path}/users", idpAlias=alias, briefRepresentation=True):
+        for alias, people in reader.linked_users(sorted(mapping)).items():
+            for found in people:
                 linked.setdefault(found["id"], []).append(alias)
         for found in reader.users:
             if not found.get("email"):
