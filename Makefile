@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv/bin
 STACK := $(PYTHON) -m stack
 PYTEST := $(VENV)/python -m pytest
+# A module's tests stay in one process, because they share servers that its fixtures start.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 OPA := $$($(VENV)/python -m stack.opa)
 # uv reads the machine's own index settings; the lock files name packages and hashes, never a host.
 LOCK := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
@@ -45,7 +47,7 @@ test: ## everything that must pass: lint, rules, Java, unit and integration test
 	@$(MAKE) --no-print-directory test-integration
 
 test-unit: install ## tests that need no Keycloak (some start PostgreSQL or OPA of their own)
-	$(PYTEST) -m "not integration"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not integration"
 
 test-integration: install ## tests on a whole stack of their own in .stack-test
 	$(PYTEST) -m integration

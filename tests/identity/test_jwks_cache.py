@@ -216,7 +216,6 @@ GOOD = EC.as_dict(private=False)
         "text",
         None,
     ],
-    ids=lambda entry: str(entry)[:50],
 )
 def test_an_unusable_key_is_left_out_and_the_others_stay(entry):
     good = {**GOOD, "kid": "good"}
