@@ -84,8 +84,11 @@ def holdings(document: Document, environment: str, now: datetime) -> dict[str, l
             continue
         if binding.role is not None:
             ways = closure(document, binding.role)
+        elif binding.group is not None:
+            ways = group_roles(document, binding.group)
         else:
-            ways = group_roles(document, binding.group or "")
+            # A client's own role gives nothing on the platform.
+            continue
         people.setdefault(binding.subject.user.lower(), []).extend(
             Holding(role, way, number, binding.expires) for role, way in ways.items()
         )

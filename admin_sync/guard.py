@@ -139,6 +139,8 @@ def _excepted(document: Document, rule: Separation) -> set[Ref]:
     plain: set[Ref] = set()
     for number, binding in enumerate(document.bindings.bindings):
         email = binding.subject.user
+        if binding.client_role is not None:
+            continue
         ref = role_binding(email, binding.role) if binding.role else group_binding(email, binding.group or "")
         (covered if excepted(document, number, rule) else plain).add(ref)
     return covered - plain

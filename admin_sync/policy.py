@@ -95,7 +95,7 @@ def _grants(document: Document) -> list[Grant]:
     for binding in document.bindings.bindings:
         # The rules let a federated role count where no grant is on record, so an ended grant has to be on record.
         end = 0 if binding.expires is None else max(1, int(binding.expires.timestamp()))
-        given = [binding.role] if binding.role else _group_roles(document, binding.group or "")
+        given = [binding.role] if binding.role else _group_roles(document, binding.group) if binding.group else []
         found += [
             Grant(email=binding.subject.user.lower(), environment=environment, role=role, not_after=end)
             for environment in binding.environments

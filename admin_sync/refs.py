@@ -45,6 +45,11 @@ def role_binding(email: str, role: str) -> Ref:
     return Ref(BINDING, f"{email.lower()} role {role}")
 
 
+def client_role_binding(email: str, client: str, role: str) -> Ref:
+    """A person's direct grant of a client's role."""
+    return Ref(BINDING, f"{email.lower()} client {client} role {role}")
+
+
 def group_binding(email: str, path: str) -> Ref:
     """A person's membership of a group."""
     return Ref(BINDING, f"{email.lower()} group {path}")

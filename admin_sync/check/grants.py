@@ -29,7 +29,7 @@ def duplicates(document: Document) -> Iterator[Finding]:
     seen: dict[tuple[object, ...], int] = {}
     for number, binding in enumerate(document.bindings.bindings):
         for environment in binding.environments:
-            key = (binding.subject.user.lower(), binding.role, binding.group, environment, binding.expires)
+            key = (binding.subject.user.lower(), binding.target, environment, binding.expires)
             first = seen.setdefault(key, number)
             if first != number:
                 line = document.at(BINDINGS, "bindings", first).line

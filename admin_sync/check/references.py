@@ -185,6 +185,12 @@ def policy_references(document: Document) -> Iterator[Finding]:
 def binding_references(document: Document) -> Iterator[Finding]:
     known_groups = set(groups(document)) | document.dropped
     known_roles = set(document.roles.roles) | document.dropped
+    client_roles = {
+        f"{client}/{role}"
+        for client, section in document.roles.clients.items()
+        if not isinstance(section, WorkloadClient)
+        for role in section.roles
+    }
     environments = unknown(document, BINDINGS, "environment", document.environments)
     for number, binding in enumerate(document.bindings.bindings):
         place: Place = ("bindings", number)
@@ -193,6 +199,10 @@ def binding_references(document: Document) -> Iterator[Finding]:
             yield missing(document, BINDINGS, (*place, "role"), kind="role", name=binding.role, known=known_roles)
         if binding.group is not None and binding.group not in known_groups:
             yield missing(document, BINDINGS, (*place, "group"), kind="group", name=binding.group, known=known_groups)
+        wanted = binding.client_role
+        if wanted is not None and wanted not in client_roles and not document.dropped.intersection(wanted.split("/")):
+            at = (*place, "client_role")
+            yield missing(document, BINDINGS, at, kind="client-role", name=wanted, known=client_roles)
 
 
 def reserved_names(document: Document) -> Iterator[Finding]:

@@ -93,9 +93,8 @@ def _expired(document: Document, environment: str, subject: str) -> Iterator[Jso
         if binding.subject.user.lower() != subject or environment not in binding.environments:
             continue
         if binding.expires is not None and binding.expires <= document.now:
-            what = f"role {binding.role}" if binding.role else f"group {binding.group}"
             at = document.at("role_bindings.yaml", "bindings", number)
-            yield {"what": what, "expires": binding.expires.isoformat(), "at": str(at)}
+            yield {"what": binding.target, "expires": binding.expires.isoformat(), "at": str(at)}
 
 
 @command(app)

@@ -36,6 +36,7 @@ def clients(parts: Parts) -> None:
                     _confidential(parts, name, client, origin)
                 case PublicClient():
                     parts.add(Ref(CLIENT, name), origin, _public(parts, name, client))
+                    _roles(parts, name, client)
                 case WorkloadClient():
                     _workload(parts, name, client, origin)
 
@@ -125,14 +126,18 @@ def _confidential(parts: Parts, name: str, client: ConfidentialClient, origin: P
         settings |= {"service_account": True, "default_scopes": sorted((*_SCOPES, "service_account"))}
     shown = client.display_name or name
     parts.add(Ref(CLIENT, name), origin, _representation(shown, attributes=attributes, rights=rights, **settings))
+    _roles(parts, name, client)
+    for right in rights:
+        owner, role = right.split(":")
+        parts.add(service_right(name, owner, role), origin, {"client": name, "owner": owner, "role": role})
+
+
+def _roles(parts: Parts, name: str, client: ConfidentialClient | PublicClient) -> None:
     for role, section in client.roles.items():
         where = parts.document.at(ROLES, "clients", name, "roles", role, key=True)
         parts.add(
             Ref(CLIENT_ROLE, f"{name}/{role}"), where, {"description": section.description, "managed_by": MANAGED_BY}
         )
-    for right in rights:
-        owner, role = right.split(":")
-        parts.add(service_right(name, owner, role), origin, {"client": name, "owner": owner, "role": role})
 
 
 def _rights(client: ConfidentialClient) -> list[str]:

@@ -12,8 +12,9 @@ from typing import Final
 from admin_sync.desired.parts import Parts
 from admin_sync.desired.providers import mapped_groups
 from admin_sync.load.document import BINDINGS
+from admin_sync.load.schema import Binding
 from admin_sync.model import MANAGED_BY, Pending, Position, Ref, Resource
-from admin_sync.refs import BINDING, group_binding, role_binding, user
+from admin_sync.refs import BINDING, CLIENT_ROLE, client_role_binding, group_binding, role_binding, user
 
 FIRST_ACTIONS: Final = ("UPDATE_PASSWORD", "tradepulse-choose-factor")
 
@@ -25,10 +26,7 @@ def people(parts: Parts) -> None:
             continue
         email = binding.subject.user
         origin = parts.document.at(BINDINGS, "bindings", number)
-        if binding.role is not None:
-            ref, target = role_binding(email, binding.role), {"role": binding.role}
-        else:
-            ref, target = group_binding(email, binding.group or ""), {"group": binding.group or ""}
+        ref, target = _grant(binding)
         present = person(parts, email, origin, ref)
         if binding.expires is not None and binding.expires <= parts.document.now:
             parts.pending = [pending for pending in parts.pending if pending.ref != ref or pending.origin != origin]
@@ -36,9 +34,22 @@ def people(parts: Parts) -> None:
                 f"{ref}: expired on {binding.expires:%Y-%m-%d %H:%M} UTC and is not granted ({origin})"
             )
             continue
-        if present and not parts.has(ref):
+        if present and "owner" in target and not parts.has(Ref(CLIENT_ROLE, f"{target['owner']}/{target['role']}")):
+            parts.wait(ref, origin, f"client {target['owner']} is not in {parts.environment}")
+        elif present and not parts.has(ref):
             parts.add(ref, origin, {"user": email.lower(), **target})
     _keep_federated_memberships(parts)
+
+
+def _grant(binding: Binding) -> tuple[Ref, dict[str, str]]:
+    """What a binding is called, and what it gives."""
+    email = binding.subject.user
+    if binding.role is not None:
+        return role_binding(email, binding.role), {"role": binding.role}
+    if binding.group is not None:
+        return group_binding(email, binding.group), {"group": binding.group}
+    client, _, role = (binding.client_role or "").partition("/")
+    return client_role_binding(email, client, role), {"owner": client, "role": role}
 
 
 def person(parts: Parts, email: str, origin: Position, ref: Ref) -> bool:

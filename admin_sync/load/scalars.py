@@ -88,6 +88,9 @@ def _email(value: object) -> str:
 Name = Annotated[str, _shaped(r"[a-z][a-z0-9_.-]*", "lower-case ASCII: a letter, then letters, digits, _ . -")]
 Permission = Annotated[str, _shaped(r"[a-z][a-z0-9_.-]*:[a-z][a-z0-9_.-]*", "area:verb in lower-case ASCII")]
 GroupPath = Annotated[str, _shaped(r"[a-z][a-z0-9_.-]*(/[a-z][a-z0-9_.-]*)*", "group or group/subgroup")]
+ClientRolePath = Annotated[
+    str, _shaped(r"[a-z][a-z0-9_.-]*/[a-z][a-z0-9_.-]*", "client/role, such as vault-api/operator")
+]
 Alias = Annotated[str, _shaped(r"[a-z0-9][a-z0-9-]{0,62}", "lower-case letters, digits and -, at most 63")]
 Domain = Annotated[str, _shaped(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,63}", "a lower-case DNS domain")]
 VariableName = Annotated[str, _shaped(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]

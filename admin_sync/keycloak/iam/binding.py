@@ -20,6 +20,7 @@ from admin_sync.keycloak.iam.organization import ADMINS
 from admin_sync.model import Json, Resource
 from admin_sync.refs import (
     BINDING,
+    client_role_binding,
     default_group,
     group_binding,
     partner_binding,
@@ -44,7 +45,9 @@ class BindingAdapter:
         yield from self._strays(reader, set(roles))
         groups = _giving_groups(reader)
         yield from _default_groups(reader, groups)
+        client_roles = _client_roles(reader)
         holders = reader.role_members(roles)
+        client_holders = reader.client_role_members(client_roles)
         members = reader.group_members(groups.values())
         services = {
             account["username"]: account.get("serviceAccountClientId") for account in reader.export.get("users") or ()
@@ -53,6 +56,11 @@ class BindingAdapter:
             for person in _people(holders[role], services):
                 attrs = {"user": _name(person), "role": role}
                 yield Resource(role_binding(_name(person), role), attrs, server_id=person["id"], managed=True)
+        for client, role in client_roles:
+            for person in _people(client_holders[client, role], services):
+                attrs = {"user": _name(person), "owner": client, "role": role}
+                ref = client_role_binding(_name(person), client, role)
+                yield Resource(ref, attrs, server_id=person["id"], managed=True)
         for path, group in groups.items():
             for person in _people(members[group], services):
                 attrs = {"user": _name(person), "group": path}
@@ -67,15 +75,16 @@ class BindingAdapter:
 
     def _of_services(self, reader: Reader, roles: set[str]) -> Iterator[Resource]:
         ours = {client["clientId"] for client in reader.export.get("clients") or () if is_managed_client(client)}
+        client_roles = set(_client_roles(reader))
         for account in reader.export.get("users") or ():
             client = account.get("serviceAccountClientId")
             for role in sorted(roles & set(account.get("realmRoles") or ())):
                 attrs = {"client": client, "role": role}
                 yield Resource(service_binding(client, role), attrs, server_id=account["id"], managed=True)
-            if client not in ours:
-                continue
             for owner, names in (account.get("clientRoles") or {}).items():
                 for name in names:
+                    if client not in ours and (owner, name) not in client_roles:
+                        continue
                     attrs = {"client": client, "owner": owner, "role": name}
                     yield Resource(service_right(client, owner, name), attrs, server_id=account["id"], managed=True)
 
@@ -148,6 +157,12 @@ class BindingAdapter:
                 writer.connection.delete(place, [role])
 
 
+def _client_roles(reader: Reader) -> list[tuple[str, str]]:
+    """The roles of clients that carry our mark."""
+    listed = (reader.export.get("roles") or {}).get("client") or {}
+    return [(client, role["name"]) for client, roles in listed.items() for role in roles if is_managed(role)]
+
+
 def _giving_groups(reader: Reader) -> dict[str, str]:
     """The server's ids, by path, of our groups and of all that stand below one, whose members inherit its roles."""
     giving: dict[str, str] = {}
@@ -181,6 +196,12 @@ def _person(writer: Writer, change: Change, attrs: Mapping[str, Any]) -> str:
     return lookup.user(writer, attrs["user"])
 
 
+def _holder(writer: Writer, change: Change, attrs: Mapping[str, Any]) -> str:
+    if "client" in attrs:
+        return lookup.service_account(writer, attrs["client"])
+    return _person(writer, change, attrs)
+
+
 def _mapping(writer: Writer, change: Change, attrs: Mapping[str, Any]) -> tuple[str, Json]:
     """Where a role is mapped, and the role as that place wants it."""
     if attrs.keys() & {"to_group", "to_role", "to_partner"}:
@@ -194,13 +215,10 @@ def _mapping(writer: Writer, change: Change, attrs: Mapping[str, Any]) -> tuple[
             return f"{writer.path}/groups/{holder}/role-mappings/realm", lookup.role(writer, attrs["role"])
         return f"{writer.path}/roles-by-id/{holder}/composites", lookup.role(writer, attrs["role"])
     if "owner" in attrs:
-        account = lookup.service_account(writer, attrs["client"])
+        account = _holder(writer, change, attrs)
         place = f"{writer.path}/users/{account}/role-mappings/clients/{lookup.client(writer, attrs['owner'])}"
         return place, lookup.client_role(writer, attrs["owner"], attrs["role"])
-    if "client" in attrs:
-        account = lookup.service_account(writer, attrs["client"])
-    else:
-        account = _person(writer, change, attrs)
+    account = _holder(writer, change, attrs)
     return f"{writer.path}/users/{account}/role-mappings/realm", lookup.role(writer, attrs["role"])
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from admin_sync.load.scalars import Email, GroupPath, Instant, Name, Section, Text, Version
+from admin_sync.load.scalars import ClientRolePath, Email, GroupPath, Instant, Name, Section, Text, Version
 
 
 class Subject(Section):
@@ -23,11 +23,13 @@ class Approval(Section):
 
 
 class Binding(Section):
-    """One grant: a role or a group for a person, in some environments, perhaps until an instant."""
+    """One grant: a role, a group or a client's role for a person, in some environments, perhaps until an instant."""
 
     subject: Subject
     role: Name | None = None
     group: GroupPath | None = None
+    client_role: ClientRolePath | None = None
+    """A role that a client brings along; what it allows is that client's own affair."""
     environments: Annotated[list[Name], Field(min_length=1)]
     expires: Instant | None = None
     request: Text | None = None
@@ -37,9 +39,16 @@ class Binding(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_target(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value.keys() & {"role", "group"}) != 1:
-            raise PydanticCustomError("binding", "a binding gives exactly one role or one group")
+        if isinstance(value, dict) and len(value.keys() & {"role", "group", "client_role"}) != 1:
+            raise PydanticCustomError("binding", "a binding gives exactly one role, one group or one client_role")
         return value
+
+    @property
+    def target(self) -> str:
+        """What is given, as a person would say it."""
+        if self.role is not None:
+            return f"role {self.role}"
+        return f"group {self.group}" if self.group is not None else f"client role {self.client_role}"
 
 
 class BindingsFile(Section):

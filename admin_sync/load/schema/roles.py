@@ -95,6 +95,7 @@ class PublicClient(_ClientBase):
     type: Literal["public"]
     flows: Annotated[list[Literal["authorization_code", "device"]], Field(min_length=1)]
     redirect_uris: dict[Name, list[Url]] = Field(default_factory=dict)
+    roles: dict[Name, ClientRole] = Field(default_factory=dict)
 
 
 class WorkloadClient(_ClientBase):
