@@ -13,12 +13,20 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import TextIO
 
-from admin_sync.bundle.errors import BundleError, FreezeInForce, SourceInvalid, StaleSerial
+from admin_sync.bundle.errors import BadTarget, BundleError, FreezeInForce, Overtaken, SourceInvalid, StaleSerial
 from admin_sync.errors import AdminSyncError, Finding, InvalidInput
 from admin_sync.keycloak.connection import KeycloakProblem, NotAllowed
 from admin_sync.model import Json
 
 DONE, FAILED, CHANGES, BAD_INPUT, NOT_ALLOWED, REFUSED = 0, 1, 2, 3, 4, 5
+
+_BUNDLE_CODES = {
+    SourceInvalid: BAD_INPUT,
+    BadTarget: BAD_INPUT,
+    FreezeInForce: REFUSED,
+    StaleSerial: REFUSED,
+    Overtaken: REFUSED,
+}
 
 _clear = "\r\033[K"
 
@@ -112,7 +120,7 @@ def run(command: Callable[[], int], console: Console) -> int:
         code = NOT_ALLOWED if isinstance(problem, NotAllowed) else FAILED
         reason = str(problem)
     except BundleError as problem:
-        code = {SourceInvalid: BAD_INPUT, FreezeInForce: REFUSED, StaleSerial: REFUSED}.get(type(problem), FAILED)
+        code = _BUNDLE_CODES.get(type(problem), FAILED)
         reason = str(problem)
     except KeyboardInterrupt:
         code, reason = FAILED, "interrupted; a re-run is safe"

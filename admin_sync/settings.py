@@ -45,11 +45,15 @@ class Settings:
     jwks_dir: Path | None
     realm_dir: Path
     policy_dir: Path
-    bundle_dir: Path | None
+    bundle_target: str | None
+    bundle_token_file: Path | None
+    bundle_ca_file: Path | None
     bundle_key_file: Path | None
     bundle_validity: int
     opa_bin: str | None
     opa_url: str | None
+    reports_url: str | None
+    reports_token_file: Path | None
     audit_dir: Path
     audit_checkpoint_key_file: Path | None
     node: str
@@ -87,11 +91,15 @@ def settings(environ: Mapping[str, str]) -> Settings:
         jwks_dir=path("ADMIN_SYNC_CLIENT_JWKS_DIR"),
         realm_dir=path("ADMIN_SYNC_REALM_DIR") or _checkout("realm/base"),
         policy_dir=path("ADMIN_SYNC_POLICY_DIR") or _checkout("policy"),
-        bundle_dir=path("ADMIN_SYNC_BUNDLE_DIR"),
+        bundle_target=environ.get("ADMIN_SYNC_BUNDLE_TARGET") or environ.get("ADMIN_SYNC_BUNDLE_DIR") or None,
+        bundle_token_file=path("ADMIN_SYNC_BUNDLE_TOKEN_FILE"),
+        bundle_ca_file=path("ADMIN_SYNC_BUNDLE_CA_FILE"),
         bundle_key_file=path("ADMIN_SYNC_BUNDLE_KEY_FILE"),
         bundle_validity=_seconds("ADMIN_SYNC_BUNDLE_VALIDITY", environ.get("ADMIN_SYNC_BUNDLE_VALIDITY") or "7d"),
         opa_bin=environ.get("ADMIN_SYNC_OPA_BIN") or None,
         opa_url=environ.get("ADMIN_SYNC_OPA_URL") or None,
+        reports_url=environ.get("ADMIN_SYNC_REPORTS_URL") or None,
+        reports_token_file=path("ADMIN_SYNC_REPORTS_TOKEN_FILE"),
         audit_dir=path("TRADEPULSE_AUDIT_DIR") or Path("observability/audit"),
         audit_checkpoint_key_file=path("TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE"),
         node=re.sub(r"[^A-Za-z0-9._-]+", "-", environ.get("TRADEPULSE_NODE") or node()).strip("-.")[:63] or "node",

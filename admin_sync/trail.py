@@ -106,11 +106,18 @@ class Trail:
 @contextmanager
 def opened(settings: Settings) -> Iterator[Trail]:
     """The trail of a run. Raises Misconfigured when the audit file's place or key is unusable."""
+    with audit_log(settings, "admin-sync") as log:
+        yield Trail(log)
+
+
+@contextmanager
+def audit_log(settings: Settings, source: str) -> Iterator[AuditLog]:
+    """The audit file for lines of `source`. Raises Misconfigured when its place or key is unusable."""
     try:
         settings.audit_dir.mkdir(parents=True, exist_ok=True)
         log = AuditLog(
             settings.audit_dir / FILE,
-            source="admin-sync",
+            source=source,
             node=settings.node,
             checkpoint_key=_checkpoint_key(settings),
         )
@@ -119,7 +126,7 @@ def opened(settings: Settings) -> Iterator[Trail]:
             f"TRADEPULSE_AUDIT_DIR: {settings.audit_dir} cannot be written ({problem.strerror})"
         ) from None
     try:
-        yield Trail(log)
+        yield log
     finally:
         log.close()
 

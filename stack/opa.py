@@ -69,21 +69,26 @@ def go() -> Path | None:
 
 def build(tools: Path, commands: Commands, log: Path) -> None:
     """Build OPA into `tools` with Go. Raises StepFailed."""
+    install(BUILD, tools, commands, log)
+    if find(tools) is None:
+        raise StepFailed(f"Go built an OPA in {built(tools).parent} that does not run; see {log}")
+
+
+def install(module: str, tools: Path, commands: Commands, log: Path) -> None:
+    """Build a Go program, given as `module/path@version`, into `tools`/bin. Raises StepFailed."""
     compiler = go()
     if compiler is None:
-        raise StepFailed("no OPA and no Go to build it: install either")
+        raise StepFailed(f"no Go to build {module}: install it")
     if (go_version(compiler) or (0, 0)) < (1, 21):
         compiler = _newer_go(compiler, tools, commands, log)
-    target = built(tools).parent
+    target = tools / "bin"
     target.mkdir(parents=True, exist_ok=True)
     commands.run(
-        [compiler, "install", "-ldflags=-s -w", BUILD],
+        [compiler, "install", "-ldflags=-s -w", module],
         log=log,
         # Without C Go needs no C compiler, and nothing that the stack uses is lost.
         environment={"GOBIN": str(target), "CGO_ENABLED": "0"},
     )
-    if find(tools) is None:
-        raise StepFailed(f"Go built an OPA in {target} that does not run; see {log}")
 
 
 def _newer_go(old: Path, tools: Path, commands: Commands, log: Path) -> Path:

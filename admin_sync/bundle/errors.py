@@ -8,7 +8,9 @@
     ├── SigningFailed        opa could not make the bundle (sign)
     ├── StaleSerial          what is published is not older than what should replace it (publish)
     ├── FreezeInForce        what is published is frozen and nobody asked for a thaw (publish)
-    ├── PublishFailed        the directory cannot be written (publish)
+    ├── Overtaken            somebody else published between our look and our switch (target)
+    ├── BadTarget            an address that names no place for bundles (target)
+    ├── PublishFailed        the place does not take the bundle (target)
     └── NotServed            OPA did not take the bundle in time (await_opa)
 
 Each text says what was found, where, and the next step; none contains key material.
@@ -49,8 +51,16 @@ class FreezeInForce(BundleError):
     """Publishing would end a freeze that nobody asked to end."""
 
 
+class Overtaken(BundleError):
+    """Somebody else published in the same moment; theirs is in place and ours is not."""
+
+
+class BadTarget(BundleError):
+    """The address, its token file or its certificate file is not fit for publishing to."""
+
+
 class PublishFailed(BundleError):
-    """The directory of bundles cannot be written; what was there is untouched."""
+    """The place does not take the bundle; what was there is untouched."""
 
 
 class NotServed(BundleError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from admin_sync.bundle.errors import KeyUnusable
@@ -37,6 +37,15 @@ def create_key(private: Path, public: Path) -> None:
 
 def public_key(private: Path) -> str:
     """The public half of a private key file as PEM. Raises KeyUnusable if the file is not fit for signing."""
+    return _public_pem(_read(private))
+
+
+def signature(private: Path, message: bytes) -> bytes:
+    """An ES256 signature (RFC 7518 section 3.4) in DER, the same each time (RFC 6979). Raises KeyUnusable."""
+    return _read(private).sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+
+
+def _read(private: Path) -> ec.EllipticCurvePrivateKey:
     try:
         mode = private.stat().st_mode
         pem = private.read_bytes()
@@ -52,7 +61,7 @@ def public_key(private: Path) -> str:
         raise KeyUnusable(f"{private} holds no private key in PEM without a passphrase") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise KeyUnusable(f"{private} is no P-256 key, which {ALGORITHM} needs")
-    return _public_pem(key)
+    return key
 
 
 def _public_pem(key: ec.EllipticCurvePrivateKey) -> str:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,8 +59,16 @@ def read_published(directory: Path) -> Meta | None:
     answer guards against our own mistakes and not against them.
     """
     try:
-        return read_meta((directory / CURRENT).read_bytes())
-    except (FileNotFoundError, ValueError):
+        return meta_or_none((directory / CURRENT).read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def meta_or_none(archive: bytes) -> Meta | None:
+    """What a bundle says of itself; None if it is damaged or something else."""
+    try:
+        return read_meta(archive)
+    except ValueError:
         return None
 
 
@@ -71,6 +80,6 @@ def read_meta(archive: bytes) -> Meta:
                 if member.name.lstrip("/") == _DATA and member.size <= _LARGEST:
                     file = tar.extractfile(member)
                     return Meta.of(json.load(file)["tradepulse"]["iam"]["meta"] if file else None)
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, OSError, KeyError, TypeError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, OSError, KeyError, TypeError) as error:
         raise ValueError(f"not a readable bundle: {error}") from error
     raise ValueError("the bundle has no data")

@@ -1,23 +1,43 @@
-"""A web server for one file: the published bundle, with ETags and OPA's long polling.
+"""A web server for one bundle and for what OPA reports: ETags, long polling, PUT, status, decisions.
 
     python -m admin_sync.bundle.serve --directory .stack/bundles --bind 127.0.0.1:8182
 
 It is for hosts where no web server serves the directory already. OPA says how long it will wait for
 a change (`Prefer: wait=30`), and gets it within a few hundredths of a second after the rename.
+
+    GET  /bundle.tar.gz   the published bundle, to everybody; it is signed and holds no secret
+    PUT  /bundle.tar.gz   with --publish-token-file: another bundle takes its place (`If-Match`)
+    POST /logs /status    with --reports-token-file: where OPA sends its decisions and its status
+    GET  /status          what every OPA said last, for the same token
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import re
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from admin_sync.bundle.directory import Directory
+from admin_sync.bundle.errors import BundleError
 from admin_sync.bundle.opa_config import LONG_POLL
 from admin_sync.bundle.published import CURRENT
+from admin_sync.bundle.receive import LARGEST, Receiver, Refused
+from admin_sync.bundle.web import LARGEST as LARGEST_BUNDLE
+from admin_sync.errors import AdminSyncError
+from admin_sync.settings import Settings, read_secret, settings
+from admin_sync.trail import FILE, audit_log
+from identity.audit.errors import AuditUnavailable
+from identity.secret import Secret
 
 # The media type by which OPA knows that a server holds requests open.
 _LONG_POLLING = "application/vnd.openpolicyagent.bundles"
@@ -47,26 +67,40 @@ class Published:
 
 
 class BundleServer(ThreadingHTTPServer):
-    """Serves `bundle.tar.gz` of one directory and nothing else."""
+    """Serves `bundle.tar.gz` of one directory; takes another with `publish_token`, reports with `reports_token`."""
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], directory: Path) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        directory: Path,
+        *,
+        publish_token: Secret | None = None,
+        receiver: Receiver | None = None,
+        reports_token: Secret | None = None,
+    ) -> None:
         self.published = Published(directory)
+        self.directory = Directory(directory)
+        self.publish_token = publish_token
+        self.receiver = receiver
+        self.reports_token = reports_token
         super().__init__(address, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: BundleServer
     protocol_version = "HTTP/1.1"
+    server_version, sys_version = "bundles", ""
     # A client that is silent between requests must not keep a thread for ever.
     timeout = 2 * LONG_POLL
 
     def do_GET(self) -> None:
         """The bundle; 304 if the caller has it and no other came while it waited; 404 if there is none."""
-        if self.path.split("?")[0] != f"/{CURRENT}":
-            return self._answer(404, {})
-        found = self._changed()
+        path = self._path()
+        if path == "/status" and self.server.receiver is not None:
+            return self._reported(self.server.receiver)
+        found = self._changed() if path == f"/{CURRENT}" else None
         if found is None:
             return self._answer(404, {})
         etag, content = found
@@ -74,6 +108,80 @@ class _Handler(BaseHTTPRequestHandler):
         if self._has(etag):
             return self._answer(304, headers)
         return self._answer(200, headers, content)
+
+    def do_PUT(self) -> None:
+        """Replace the bundle: 204, 412 if another is there than the caller thinks."""
+        if self._path() != f"/{CURRENT}" or self.server.publish_token is None:
+            return self._turned_away(404)
+        if not self._is(self.server.publish_token):
+            return self._turned_away(401)
+        content = self._body(LARGEST_BUNDLE)
+        if content is None:
+            return None
+        try:
+            with self.server.directory.alone():
+                found = self.server.published.current()
+                wanted, absent = self.headers.get("If-Match"), self.headers.get("If-None-Match")
+                if (wanted is not None and (found is None or found[0] != wanted)) or (absent == "*" and found):
+                    return self._answer(412, {})
+                self.server.directory.replace(content, "", None)
+        except BundleError:
+            return self._answer(507, {})
+        return self._answer(204, {"ETag": f'"{sha256(content).hexdigest()}"'})
+
+    def do_POST(self) -> None:
+        """What OPA reports: 200 when it is durable, 503 when it is not, so that OPA keeps it."""
+        receiver, path = self.server.receiver, self._path()
+        if receiver is None or path not in {"/logs", "/status"}:
+            return self._turned_away(404)
+        if not self._is(self.server.reports_token):
+            return self._turned_away(401)
+        body = self._body(LARGEST)
+        if body is None:
+            return None
+        packed = self.headers.get("Content-Encoding", "").lower() == "gzip"
+        try:
+            if path == "/logs":
+                receiver.decisions(body, packed=packed)
+            else:
+                receiver.status(body, packed=packed)
+        except Refused as problem:
+            return self._answer(problem.status, {})
+        except AuditUnavailable as problem:
+            return self._answer(503, {"Retry-After": str(problem.retry_after)})
+        return self._answer(200, {})
+
+    def _reported(self, receiver: Receiver) -> None:
+        if not self._is(self.server.reports_token):
+            return self._turned_away(401)
+        return self._answer(200, {"Content-Type": "application/json"}, json.dumps(receiver.report()).encode())
+
+    def _path(self) -> str:
+        # OPA sends its status to `/status/`, followed by the name of a partition if it has one.
+        return self.path.split("?")[0].rstrip("/") or "/"
+
+    def _is(self, token: Secret | None) -> bool:
+        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
+        return token is not None and scheme.lower() == "bearer" and Secret(given.strip()) == token
+
+    def _body(self, largest: int) -> bytes | None:
+        """The whole body; None when it was refused, which has been answered then."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
+            self._turned_away(411)
+        elif int(length) > largest:
+            self._turned_away(413)
+        else:
+            body = self.rfile.read(int(length))
+            if len(body) == int(length):
+                return body
+            self.close_connection = True
+        return None
+
+    def _turned_away(self, status: int) -> None:
+        """Answer without reading the body, after which the connection is of no use any more."""
+        self.close_connection = True
+        self._answer(status, {"Connection": "close", **({"WWW-Authenticate": "Bearer"} if status == 401 else {})})
 
     def _changed(self) -> tuple[str, bytes] | None:
         asked = _WAIT.search(self.headers.get("Prefer", ""))
@@ -102,20 +210,49 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until stopped. Exit code 1 if the address is taken."""
+    """Serve until stopped. Exit code 1 if the address is taken or a file is unfit.
+
+    Where the audit lies and what signs its checkpoints is said by the same variables as for all others
+    (`TRADEPULSE_AUDIT_DIR`, `TRADEPULSE_NODE`, `TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE`).
+    """
     parser = argparse.ArgumentParser(prog="admin_sync.bundle.serve", description=__doc__.splitlines()[0])
     parser.add_argument("--directory", type=Path, required=True, help="where bundles are published")
     parser.add_argument("--bind", default="127.0.0.1:8182", help="address and port, 127.0.0.1:8182 by default")
+    parser.add_argument("--publish-token-file", type=Path, help="whoever has this token may PUT a bundle")
+    parser.add_argument("--reports-token-file", type=Path, help="the token with which OPA sends what it reports")
     options = parser.parse_args(arguments)
     host, _, port = options.bind.rpartition(":")
     try:
-        server = BundleServer((host, int(port)), options.directory)
-    except (OSError, ValueError) as error:
+        publish = _token(options.publish_token_file, "--publish-token-file")
+        reports = _token(options.reports_token_file, "--reports-token-file")
+        made = settings(os.environ)
+        with receiving(made) if reports is not None else nullcontext() as receiver:
+            server = BundleServer(
+                (host, int(port)),
+                options.directory,
+                publish_token=publish,
+                receiver=receiver,
+                reports_token=reports,
+            )
+            # In order, so that the audit log signs a last checkpoint.
+            signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+            with server:
+                server.serve_forever(poll_interval=0.2)
+    except (OSError, ValueError, AdminSyncError) as error:
         sys.stderr.write(f"cannot serve bundles on {options.bind}: {error}\n")
         return 1
-    with server:
-        server.serve_forever(poll_interval=0.2)
     return 0
+
+
+@contextmanager
+def receiving(made: Settings) -> Iterator[Receiver]:
+    """A receiver that writes to the audit file of the settings. Raises Misconfigured."""
+    with audit_log(made, "opa") as log:
+        yield Receiver(log, seen=made.audit_dir / FILE)
+
+
+def _token(path: Path | None, name: str) -> Secret | None:
+    return None if path is None else Secret(read_secret(path, name))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import httpx
 
+from admin_sync.bundle.address import target_of
 from admin_sync.bundle.errors import BundleError
 from admin_sync.bundle.keys import public_key
 from admin_sync.bundle.opa_binary import find_opa
-from admin_sync.bundle.published import read_published
+from admin_sync.bundle.published import meta_or_none
 from admin_sync.commands.arguments import command, group
 from admin_sync.commands.options import Options
 from admin_sync.console import DONE, FAILED
@@ -74,11 +75,13 @@ def _bundle_key(made: Settings) -> str:
 
 
 def _bundle(made: Settings) -> str:
-    if made.bundle_dir is None:
-        raise _NotSet("ADMIN_SYNC_BUNDLE_DIR")
-    meta = read_published(made.bundle_dir)
+    if made.bundle_target is None:
+        raise _NotSet("ADMIN_SYNC_BUNDLE_TARGET")
+    target = target_of(made.bundle_target, token_file=made.bundle_token_file, ca_file=made.bundle_ca_file)
+    found = target.read()
+    meta = None if found is None else meta_or_none(found.content)
     if meta is None:
-        raise Misconfigured(f"{made.bundle_dir} has no bundle yet; run: admin-sync bundle publish")
+        raise Misconfigured(f"{target.name} has no bundle yet; run: admin-sync bundle publish")
     return f"revision {meta.revision}{', frozen' if meta.frozen else ''}"
 
 

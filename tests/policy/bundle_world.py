@@ -12,6 +12,7 @@ from opa_process import POLICY, RunningOpa
 
 from admin_sync.bundle.await_opa import wait_until_served
 from admin_sync.bundle.build import Bundle, build_bundle
+from admin_sync.bundle.directory import Directory
 from admin_sync.bundle.opa_config import opa_config, render_config
 from admin_sync.bundle.publish import Publication, publish
 from admin_sync.bundle.source import (
@@ -23,6 +24,7 @@ from admin_sync.bundle.source import (
     Role,
     Sensitive,
 )
+from admin_sync.bundle.target import Target
 
 SOURCE = PolicySource(
     permissions={"analytics:read": Permission(), "iam:modify": Permission(sensitive=True)},
@@ -75,12 +77,14 @@ class Place:
     directory: Path
     url: str
     home: Path
+    target: Target | None = None
+    """Where bundles go; the directory without it."""
 
     def build(self, source: PolicySource = SOURCE, **more: Any) -> Bundle:
         return build_bundle(source, **{"policy_dir": POLICY, "key": self.key, "opa": self.opa, **more})
 
     def publish(self, source: PolicySource = SOURCE, *, thaw: bool = False, **more: Any) -> Publication:
-        return publish(self.build(source, **more), self.directory, thaw=thaw)
+        return publish(self.build(source, **more), self.target or Directory(self.directory), thaw=thaw)
 
     def config(self, **more: Any) -> Path:
         path = self.home / f"opa-{time.monotonic_ns()}.yaml"
