@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-import stamina
 import typer
 from typer.exceptions import Abort, TyperException
 
@@ -42,8 +41,6 @@ for name, commands in GROUPS:
 def main() -> None:
     """The entry point. Usage errors are bad input (3), because 2 means that there are changes."""
     speak_utf8()
-    # Its default hooks announce every retry on stdout, where data goes.
-    stamina.instrumentation.set_on_retry_hooks(())
     try:
         code = app(standalone_mode=False)
     except TyperException as problem:

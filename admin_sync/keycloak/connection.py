@@ -1,81 +1,71 @@
-"""The one place where admin-sync speaks HTTP to Keycloak's admin API.
+"""The one place where admin-sync speaks to Keycloak's admin API.
 
-python-keycloak supplies the session and the token, which it renews at nine tenths of its lifetime
-and once more on a 401. Every other error becomes one of four here, by its cause and not by its
-verb, and every request is counted, because the number of requests is a promise we make.
+Every error becomes one of `problems` by its cause, and every request is counted, because the number
+of requests is a promise we make. Reads are retried here while Keycloak is away. A write is retried
+here only when it was turned away unread (429): of any other failure nobody knows whether it took
+effect, so its caller has to look first.
 """
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
-from urllib.parse import quote
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
 
 import orjson
-import requests
-import stamina
-from keycloak import KeycloakOpenIDConnection
-from keycloak.exceptions import KeycloakConnectionError, KeycloakError
 
+from admin_sync.errors import Misconfigured
+from admin_sync.keycloak.choice import PARALLELISM
+from admin_sync.keycloak.http import Answer, NoAnswer, Pool
+from admin_sync.keycloak.problems import KeycloakProblem, NotAllowed, NotReachable, Refused, Throttled
+from admin_sync.keycloak.token import ServiceAccount, Token
 from admin_sync.model import Json
 
-PAGE = 100
+__all__ = [
+    "PAGE",
+    "Connection",
+    "KeycloakProblem",
+    "NotAllowed",
+    "NotReachable",
+    "Refused",
+    "ServiceAccount",
+    "Throttled",
+    "segment",
+]
+
+PAGE: Final = 100
 """Objects per page. Keycloak reads 100 users cold in a fifth of the time of one large page."""
 
+BUDGET: Final = 30.0
+"""Seconds for which a request is tried again, pauses included."""
 
-class KeycloakProblem(Exception):
-    """Base of what can go wrong between us and Keycloak; the text says the next step."""
+_FIRST_PAUSE: Final = 0.3
+_LONGEST_PAUSE: Final = 6.0
 
-
-class NotReachable(KeycloakProblem):
-    """Keycloak did not answer, or answered 5xx; the request may or may not have taken effect."""
-
-
-class NotAllowed(KeycloakProblem):
-    """Keycloak refused the credentials or the permission (401, 403)."""
-
-
-class Refused(KeycloakProblem):
-    """Keycloak understood and said no (400, 404, 409); `status` and `body` say why."""
-
-    def __init__(self, message: str, status: int, body: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = body
-
-
-class ServiceAccount(Protocol):
-    """What a connection needs to know of the account it acts as."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def realm(self) -> str: ...
-    @property
-    def client_id(self) -> str: ...
-    def secret(self) -> str: ...
+Result = TypeVar("Result")
 
 
 class Connection:
     """Admin API calls with paths relative to `/admin/realms`, JSON in and out. Thread-safe."""
 
-    def __init__(self, account: ServiceAccount, *, timeout: int = 120, parallel: int = 8) -> None:
-        self._session = KeycloakOpenIDConnection(
-            server_url=account.url,
-            realm_name=account.realm,
-            user_realm_name=account.realm,
-            client_id=account.client_id,
-            client_secret_key=account.secret(),
-            timeout=timeout,
-            # A retry of a POST that timed out could create twice: retries are ours, for reads.
-            max_retries=0,
-            pool_maxsize=parallel,
-        )
-        self._parallel = parallel
-        self._token_lock = threading.Lock()
+    def __init__(
+        self, account: ServiceAccount, *, timeout: float = 120, parallel: int = PARALLELISM, budget: float = BUDGET
+    ) -> None:
+        try:
+            self._pool = Pool(account.url, timeout)
+        except ValueError as problem:
+            raise Misconfigured(f"ADMIN_SYNC_KEYCLOAK_URL: {problem}") from None
+        self._token = Token(account, self._pool)
+        self._budget = budget
         self._count_lock = threading.Lock()
+        self.parallel = parallel
+        """How many requests its users should have under way at once."""
         self.requests = 0
         """Requests sent so far, token requests not included."""
 
@@ -109,66 +99,80 @@ class Connection:
         wanted = list(paths)
         if not wanted:
             return {}
-        with ThreadPoolExecutor(self._parallel) as pool:
+        with ThreadPoolExecutor(self.parallel) as pool:
             return dict(zip(wanted, pool.map(lambda path: list(self.pages(path, **query)), wanted), strict=True))
 
     def post(self, path: str, body: Json = None) -> str | None:
         """Create something; the server's id from the Location header where it gives one."""
-        location = self._send("POST", path, {}, body).headers.get("Location")
+        location = self._write("POST", path, body).headers.get("location")
         return location.rstrip("/").rsplit("/", 1)[-1] if location else None
+
+    def ask(self, path: str, body: Json = None) -> Json:
+        """Change something by a POST that answers with JSON (partialImport). Never sent twice."""
+        return _json(self._write("POST", path, body))
 
     def put(self, path: str, body: Json = None) -> None:
         """Replace something."""
-        self._send("PUT", path, {}, body)
+        self._write("PUT", path, body)
 
     def delete(self, path: str, body: Json = None) -> None:
         """Delete something. Already gone (404) is not an error."""
         try:
-            self._send("DELETE", path, {}, body)
+            self._write("DELETE", path, body)
         except Refused as problem:
             if problem.status != 404:
                 raise
 
-    def _read(self, method: str, path: str, query: dict[str, Any], body: Json) -> requests.Response | None:
-        for attempt in stamina.retry_context(on=NotReachable, attempts=6, timeout=30.0, wait_initial=0.3, wait_max=6.0):
-            with attempt:
-                try:
-                    return self._send(method, path, query, body)
-                except Refused as problem:
-                    if problem.status != 404:
-                        raise
-                    return None
-        raise AssertionError("stamina either returns or raises")  # pragma: no cover
+    def _read(self, method: str, path: str, query: Mapping[str, Any], body: Json) -> Answer | None:
+        try:
+            return self._patiently(NotReachable, lambda: self._send(method, path, query, body))
+        except Refused as problem:
+            if problem.status != 404:
+                raise
+            return None
 
-    def _send(self, method: str, path: str, query: dict[str, Any], body: Json) -> requests.Response:
+    def _write(self, method: str, path: str, body: Json) -> Answer:
+        return self._patiently(Throttled, lambda: self._send(method, path, {}, body))
+
+    def _patiently(self, passing: type[NotReachable], attempt: Callable[[], Result]) -> Result:
+        """What an attempt gives, tried again while it fails for a passing reason and the budget lasts."""
+        end = time.monotonic() + self._budget
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return attempt()
+            except passing as problem:
+                # Those that were turned away together are not to come back together.
+                wait = max(problem.retry_after or 0.0, pause * random.uniform(0.5, 1.5))  # noqa: S311
+                if time.monotonic() + wait > end:
+                    raise
+            time.sleep(wait)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _send(self, method: str, path: str, query: Mapping[str, Any], body: Json) -> Answer:
+        target = f"/admin/realms{path}"
+        if query:
+            given = ((name, str(value).lower() if isinstance(value, bool) else value) for name, value in query.items())
+            target = f"{target}?{urlencode(list(given))}"
+        payload = None if body is None and method in ("GET", "DELETE") else orjson.dumps(body)
+        token = self._token.value()
+        answer = self._once(method, target, payload, token)
+        if answer.status == 401:
+            # It was revoked, or Keycloak was started anew. What was refused had no effect.
+            answer = self._once(method, target, payload, self._token.value(refused=token))
+        return _checked(method, target.partition("?")[0], answer)
+
+    def _once(self, method: str, target: str, payload: bytes | None, token: str) -> Answer:
         with self._count_lock:
             self.requests += 1
-        target = f"/admin/realms{path}"
-        arguments = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        if payload is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            with self._token_lock:
-                # One thread renews an expiring token while the others wait for it.
-                self._session._refresh_if_required()
-            match method:
-                case "GET":
-                    response = self._session.raw_get(target, **arguments)
-                case "POST":
-                    response = self._session.raw_post(target, data=_encode(body), **arguments)
-                case "PUT":
-                    response = self._session.raw_put(target, data=_encode(body), **arguments)
-                case "DELETE":
-                    payload = None if body is None else _encode(body)
-                    response = self._session.raw_delete(target, data=payload, **arguments)
-                case _:
-                    raise ValueError(method)
-        except KeycloakConnectionError as problem:
-            cause = type(problem.__cause__ or problem).__name__
-            raise NotReachable(f"Keycloak did not answer {method} {target} ({cause}); check that it runs") from problem
-        except KeycloakError as problem:
-            raise _token_problem(problem) from problem
-        except requests.RequestException as problem:
-            raise NotReachable(f"Keycloak did not answer {method} {target}: {type(problem).__name__}") from problem
-        return _checked(method, target, response)
+            return self._pool.send(method, target, payload, headers)
+        except NoAnswer as problem:
+            shown = target.partition("?")[0]
+            raise NotReachable(f"Keycloak did not answer {method} {shown} ({problem}); check that it runs") from problem
 
 
 def segment(name: str) -> str:
@@ -176,35 +180,41 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _json(response: requests.Response | None) -> Json:
+def _json(answer: Answer | None) -> Json:
+    if answer is None or not answer.content:
+        return None
     try:
-        return None if response is None else response.json()
-    except requests.JSONDecodeError:
+        return orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
         raise NotReachable(
             "what answers at ADMIN_SYNC_KEYCLOAK_URL is not Keycloak's admin API (no JSON came); check for a proxy"
         ) from None
 
 
-def _encode(body: Json) -> bytes:
-    return orjson.dumps(body)
-
-
-def _token_problem(problem: KeycloakError) -> KeycloakProblem:
-    status = getattr(problem, "response_code", None)
-    if status in (400, 401, 403):
-        return NotAllowed(
-            "Keycloak did not accept admin-sync's own credentials; check ADMIN_SYNC_CLIENT_ID and its secret"
-        )
-    return NotReachable(f"Keycloak gave no token (status {status}); check ADMIN_SYNC_KEYCLOAK_URL and its health")
-
-
-def _checked(method: str, target: str, response: requests.Response) -> requests.Response:
-    status = response.status_code
+def _checked(method: str, target: str, answer: Answer) -> Answer:
+    status = answer.status
+    if status < 300:
+        return answer
+    text = answer.content.decode("utf-8", "replace")
+    reason = text[:300].replace("\n", " ")
     if status < 400:
-        return response
-    reason = response.text[:300].replace("\n", " ")
+        raise NotReachable(f"{method} {target} is redirected ({status}); check ADMIN_SYNC_KEYCLOAK_URL")
     if status in (401, 403):
         raise NotAllowed(f"Keycloak does not allow {method} {target} ({status}); grant the service account that right")
+    if status == 429:
+        raise Throttled(f"too many requests: {method} {target} was turned away (429)", _retry_after(answer))
     if status >= 500:
-        raise NotReachable(f"Keycloak failed on {method} {target} ({status}): {reason}")
-    raise Refused(f"Keycloak refused {method} {target} ({status}): {reason}", status, response.text)
+        raise NotReachable(f"Keycloak failed on {method} {target} ({status}): {reason}", _retry_after(answer))
+    raise Refused(f"Keycloak refused {method} {target} ({status}): {reason}", status, text)
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """How many seconds to wait, from a header of seconds or of a date (RFC 9110, section 10.2.3)."""
+    given = answer.headers.get("retry-after", "").strip()
+    if given.isascii() and given.isdigit():
+        return float(given[:9])
+    try:
+        then = parsedate_to_datetime(given)
+    except ValueError:
+        return None
+    return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

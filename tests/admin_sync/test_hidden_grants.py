@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
-import requests
 
 from admin_sync.errors import Interrupted, Refused
 from admin_sync.impact import effective
 from admin_sync.keycloak.connection import PAGE, Connection, NotReachable
+from admin_sync.keycloak.http import Answer
 from admin_sync.keycloak.iam.binding import BindingAdapter
 from admin_sync.keycloak.iam.client import ClientAdapter
 from admin_sync.keycloak.iam.group import GroupAdapter
@@ -155,8 +155,7 @@ def test_an_element_that_moves_to_the_next_page_is_counted_once() -> None:
 
 
 def test_an_answer_that_is_not_json_is_one_clear_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = requests.Response()
-    page.status_code, page._content = 200, b"<html>sign in</html>"
+    page = Answer(200, {}, b"<html>sign in</html>")
     connection = Moving()
     monkeypatch.setattr(connection, "_read", lambda *_: page)
     with pytest.raises(NotReachable, match="no JSON"):

@@ -1,0 +1,35 @@
+"""What can go wrong between us and Keycloak, by its cause and not by its verb."""
+
+from __future__ import annotations
+
+
+class KeycloakProblem(Exception):
+    """Base of what can go wrong; the text says the next step."""
+
+
+class NotReachable(KeycloakProblem):
+    """Keycloak did not answer, or answered 5xx; the request may or may not have taken effect.
+
+    `retry_after` is how many seconds the server asked for before the next try, or None.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Throttled(NotReachable):
+    """Keycloak, or what stands before it, turned the request away unread (429)."""
+
+
+class NotAllowed(KeycloakProblem):
+    """Keycloak refused the credentials or the permission (401, 403)."""
+
+
+class Refused(KeycloakProblem):
+    """Keycloak understood and said no (400, 404, 409); `status` and `body` say why."""
+
+    def __init__(self, message: str, status: int, body: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
