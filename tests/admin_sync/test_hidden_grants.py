@@ -39,7 +39,7 @@ class Lists:
 
 def reader(members: Mapping[str, list[dict[str, Any]]] | None = None, **export: Any) -> RestReader:
     made = RestReader(Lists(members or {}), "r")  # type: ignore[arg-type]
-    made.__dict__ |= {"export": export, "organizations": [], "representation": {"id": "r"}}
+    made.__dict__ |= {"export": export, "organizations": [], "representation": {"id": "r"}, "_by_person": False}
     return made
 
 
