@@ -26,6 +26,7 @@ from vault_api.gate import Gate
 from vault_api.keyring import Keyring
 from vault_api.kms import Kms, KmsRefused, open_kms
 from vault_api.metrics import Metrics
+from vault_api.refresh import PutOff
 from vault_api.salts import KeycloakSalts
 from vault_api.settings import VaultSettings
 from vault_api.store import posture
@@ -146,7 +147,7 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         trail=trail,
         rejected=rejected,
         gate=gate,
-        connections=ConnectionService(repository, keyring, trail, gate, metrics),
+        connections=ConnectionService(repository, keyring, trail, gate, metrics, freshness=PutOff(database)),
         shipper=shipper,
         http=http,
     )

@@ -82,7 +82,7 @@ async def describe(request: Request) -> Response:
     partner, connection = _names(request)
     admitted = await vault.gate.admit(await vault.gate.caller(request, Call.READ, partner, connection))
     found = await vault.connections.describe(admitted, connection)
-    return _json(found, headers={"ETag": etag(found.version)})
+    return _json(found, headers={} if found.version is None else {"ETag": etag(found.version)})
 
 
 @router.get(

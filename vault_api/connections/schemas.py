@@ -66,13 +66,22 @@ class Credential(BaseModel):
 
     connection: str = Field(pattern=CONNECTION_PATTERN)
     broker: str
-    version: int = Field(description="Counts stores; give it in If-Match to replace this one")
-    key_version: int = Field(description="The version of the partner's key that it is sealed under")
+    state: Literal["pending_link", "pending_approval", "active", "reconnect_needed", "revoked"]
+    state_reason: str | None = Field(description="Why it has to be connected again, as a stable code")
+    state_since: datetime
+    linked_by: str | None = Field(description="Who connected the broker last, approved or not")
+    linked_at: datetime | None
+    approved_by: str | None
+    approved_at: datetime | None
+    relink_at: datetime | None = Field(description="When the broker wants to be connected again whatever happens")
+    awaiting_approval: bool = Field(description="Whether a token set waits for somebody else to approve it")
+    version: int | None = Field(description="Counts token sets; give it in If-Match to replace this one")
+    key_version: int | None = Field(description="The version of the partner's key that it is sealed under")
     created_at: datetime
     created_by: str
-    stored_at: datetime
-    stored_by: str
-    age_seconds: int = Field(description="Since it was stored")
+    stored_at: datetime | None
+    stored_by: str | None
+    age_seconds: int | None = Field(description="Since it was stored")
     expires_at: datetime | None
     expired: bool
     has_refresh_token: bool

@@ -5,7 +5,7 @@ Every other method takes an `Admitted` caller, makes one call of `Repository` th
 the audit line in one transaction, and only then answers. What cannot be done is recorded as well,
 before the problem is raised.
 
-Refreshing an expired token belongs into `release`, between what the row says and `reconnect_needed`.
+A token near its end is refreshed before it is released; `refresh/` does that, once for all who wait.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 import structlog
 
@@ -57,15 +58,32 @@ class Release:
     scopes: Sequence[str]
 
 
+class Freshness(Protocol):
+    """Who refreshes a token that is about to be released."""
+
+    async def freshen(self, partner: str, connection: str, version: int) -> None:
+        """Returns when that version was refreshed, or when a release gets what there is. Raises DatabaseUnavailable."""
+
+
 class ConnectionService:
     """What can be done with a partner's connections."""
 
-    def __init__(self, repository: Repository, keyring: Keyring, trail: Trail, gate: Gate, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        keyring: Keyring,
+        trail: Trail,
+        gate: Gate,
+        metrics: Metrics,
+        *,
+        freshness: Freshness,
+    ) -> None:
         self._repository = repository
         self._keyring = keyring
         self._trail = trail
         self._gate = gate
         self._metrics = metrics
+        self._freshness = freshness
         self._brokers = KnownBrokers()
 
     async def store(
@@ -151,6 +169,9 @@ class ConnectionService:
         try:
             keys = (await self._keyring.keys(partner)).keys
             held = await self._repository.release(partner, connection, list(keys), line)
+            if held.outcome == "refresh_due" and held.version is not None:
+                await self._freshness.freshen(partner, connection, held.version)
+                held = await self._repository.release(partner, connection, list(keys), line)
             if held.outcome == "key_needed" and held.key_version is not None:
                 # Sealed under a key that is not in memory, an older one or one made a moment ago.
                 key = await self._keyring.key(partner, held.key_version)
@@ -271,13 +292,22 @@ def _described(found: Connection) -> Credential:
     return Credential(
         connection=found.connection,
         broker=found.broker,
+        state=found.state,
+        state_reason=found.state_reason,
+        state_since=found.state_since,
+        linked_by=found.linked_by,
+        linked_at=found.linked_at,
+        approved_by=found.approved_by,
+        approved_at=found.approved_at,
+        relink_at=found.relink_at,
+        awaiting_approval=found.awaiting_approval,
         version=found.version,
         key_version=found.key_version,
         created_at=found.created_at,
         created_by=found.created_by,
         stored_at=found.stored_at,
         stored_by=found.stored_by,
-        age_seconds=max(0, int((now - found.stored_at).total_seconds())),
+        age_seconds=None if found.stored_at is None else max(0, int((now - found.stored_at).total_seconds())),
         expires_at=found.access_expires_at,
         expired=found.access_expires_at is not None and found.access_expires_at <= now,
         has_refresh_token=found.has_refresh_token,

@@ -65,7 +65,7 @@ class Stored:
 class Held:
     """What a release found; `sealed` is there only for outcome `success`, which is then already recorded."""
 
-    outcome: Literal["success", "not_found", "expired", "key_needed"]
+    outcome: Literal["success", "not_found", "expired", "key_needed", "refresh_due"]
     broker: str | None
     version: int | None
     key_version: int | None
@@ -76,20 +76,29 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Everything about a connection that is not secret."""
+    """Everything about a connection that is not secret; without a version nothing was ever stored for it."""
 
     connection: str
     broker: str
     created_at: datetime
     created_by: str
-    version: int
-    key_version: int
+    state: str
+    state_reason: str | None
+    state_since: datetime
+    linked_by: str | None
+    linked_at: datetime | None
+    approved_by: str | None
+    approved_at: datetime | None
+    relink_at: datetime | None
+    awaiting_approval: bool
+    version: int | None
+    key_version: int | None
     has_refresh_token: bool
     access_expires_at: datetime | None
     refresh_expires_at: datetime | None
     scopes: Sequence[str]
-    stored_at: datetime
-    stored_by: str
+    stored_at: datetime | None
+    stored_by: str | None
     last_released_at: datetime | None
 
 
@@ -157,7 +166,7 @@ class Repository:
         return broker
 
     async def release(self, partner: str, connection: str, ready: Sequence[int], line: Line) -> Held:
-        """The sealed access token, if it is there, has not expired, and one of the keys `ready` opens it."""
+        """The sealed access token, if it is there, is fresh enough, and one of the keys `ready` opens it."""
         found = await self._database.row(
             "SELECT * FROM vault.release($1, $2, $3, $4)", partner, connection, ready, line
         )
