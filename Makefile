@@ -71,4 +71,5 @@ docs: install ## check that documents point to what exists
 
 lock: install ## pin requirements/*.in again, with hashes
 	$(LOCK) --output-file requirements/product.txt requirements/product.in
+	$(LOCK) --constraint requirements/product.txt --output-file requirements/kms.txt requirements/kms.in
 	$(LOCK) --constraint requirements/product.txt --output-file requirements/dev.txt requirements/dev.in

@@ -1,4 +1,4 @@
-"""`python -m vault_api [serve | worker | migrate | kms-init]`.
+"""`python -m vault_api [serve | worker | migrate | kms-init | kms-status | kms-rotate-root]`.
 
 exit 0   done, or stopped by a signal
 exit 1   a server did not do its part; a re-run is safe
@@ -24,9 +24,9 @@ from starlette.applications import Starlette
 from identity import logs
 from identity.secret import SecretUnreadable, read_secret
 from vault_api.app import create_app
-from vault_api.kms.file import create_root_key_file
+from vault_api.kms import commands as kms
 from vault_api.kms.seam import KmsRefused
-from vault_api.settings import KmsInitSettings, MigrationSettings, VaultSettings
+from vault_api.settings import MigrationSettings, VaultSettings
 from vault_api.store.migrate import migrate
 from vault_api.vault import StartRefused, open_vault
 from vault_api.worker.endpoints import create_worker_app
@@ -98,18 +98,13 @@ def _migrate() -> int:
     return 0
 
 
-def _kms_init() -> int:
-    settings = KmsInitSettings()
-    create_root_key_file(settings.kms_file)
-    print(f"{settings.kms_file}: root key version 1 created; back it up, nothing else opens what it seals")  # noqa: T201
-    return 0
-
-
 COMMANDS: Mapping[str, Callable[[], int]] = {
     "serve": _serve,
     "worker": _work,
     "migrate": _migrate,
-    "kms-init": _kms_init,
+    "kms-init": kms.init,
+    "kms-status": kms.status,
+    "kms-rotate-root": kms.rotate_root,
 }
 
 

@@ -8,9 +8,10 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from identity.settings import IdentitySettings
+from vault_api.kms.settings import KmsSettings
 
 
-class VaultSettings(IdentitySettings):
+class VaultSettings(IdentitySettings, KmsSettings):
     """What the service needs. Nothing that matters for safety has a default: no KMS, no database, no key."""
 
     bind: str = Field(default="127.0.0.1:8200", validation_alias="VAULT_BIND")
@@ -21,8 +22,6 @@ class VaultSettings(IdentitySettings):
     database_pool: int = Field(default=10, ge=1, le=200, validation_alias="VAULT_DATABASE_POOL")
     statement_seconds: float = Field(default=3.0, gt=0, le=60, validation_alias="VAULT_STATEMENT_SECONDS")
     """After this long PostgreSQL gives a statement up, and the request is answered with 503."""
-    kms: str = Field(default="", validation_alias="VAULT_KMS")
-    kms_file: Path | None = Field(default=None, validation_alias="VAULT_KMS_FILE")
     key_seconds: float = Field(default=300.0, gt=0, le=3600, validation_alias="VAULT_KEY_SECONDS")
     """How long a derived key stays in memory, and thus how long a removed salt or a lost KMS goes unnoticed."""
     audit_lag_seconds: float = Field(default=30.0, gt=0, le=3600, validation_alias="VAULT_AUDIT_LAG_SECONDS")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import asyncpg
 import httpx
+import structlog
 from starlette.requests import Request
 
 from identity.jwks import JwksCache
@@ -24,7 +25,7 @@ from identity.verify import TokenVerifier
 from vault_api.connections.service import ConnectionService
 from vault_api.gate import Gate
 from vault_api.keyring import Keyring
-from vault_api.kms import Kms, KmsRefused, open_kms
+from vault_api.kms import KmsRefused, WatchedKms, open_kms
 from vault_api.metrics import Metrics
 from vault_api.refresh import PutOff
 from vault_api.salts import KeycloakSalts
@@ -38,6 +39,9 @@ from vault_api.trail.rejected import RejectedTokens
 from vault_api.trail.shipper import Pending, Shipper
 
 
+_log = structlog.get_logger("vault_api.vault")
+
+
 class StartRefused(Exception):
     """The vault does not start. The text is one clear line with the next step."""
 
@@ -48,7 +52,7 @@ class Vault:
 
     settings: VaultSettings
     metrics: Metrics
-    kms: Kms
+    kms: WatchedKms
     database: Database
     repository: Repository
     salts: KeycloakSalts
@@ -89,6 +93,10 @@ async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
 
 async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
     kms = await open_kms(settings)
+    stack.push_async_callback(kms.close)
+    if kms.sealed is not None:
+        _log.warning("vault.sealed", why=kms.sealed)
+    kms.start()
     metrics = Metrics()
     password = read_secret(settings.database_password_file, name="VAULT_DATABASE_PASSWORD_FILE")
     database = await Database.connect(

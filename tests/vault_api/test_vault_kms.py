@@ -1,9 +1,8 @@
-"""The KMS seam: the contract of every provider, the file provider's own rules, and no start without one."""
+"""The file provider's own rules, and no start without a KMS; the contract is in test_vault_kms_contract.py."""
 
 from __future__ import annotations
 
 import base64
-import json
 import os
 import stat
 from pathlib import Path
@@ -11,46 +10,9 @@ from pathlib import Path
 import pytest
 from vault_world import World, private_file
 
-from vault_api.kms import PROVIDERS, Kms, KmsRefused, KmsUnavailable
+from vault_api.kms import KmsRefused, KmsUnavailable
 from vault_api.kms.file import FileKms, create_root_key_file
 from vault_api.kms.seam import KmsHealth, self_test
-
-
-def file_kms(tmp_path: Path) -> Kms:
-    create_root_key_file(tmp_path / "root.json")
-    return FileKms.from_file(tmp_path / "root.json")
-
-
-MAKERS = {"file": file_kms}
-"""How a test makes each provider; a provider without one fails the first test."""
-
-
-def test_every_provider_is_held_to_the_contract() -> None:
-    assert set(MAKERS) == set(PROVIDERS)
-
-
-@pytest.fixture(params=MAKERS)
-def kms(request: pytest.FixtureRequest, tmp_path: Path) -> Kms:
-    return MAKERS[request.param](tmp_path)
-
-
-async def test_a_provider_macs_and_says_that_it_can(kms: Kms) -> None:
-    await self_test(kms)
-    assert (await kms.health()).ok
-    assert len(await kms.mac(kms.current_version, b"")) == 32
-    assert len(await kms.mac(kms.current_version, b"x" * 4096)) == 32
-
-
-async def test_a_provider_refuses_a_version_it_does_not_have(kms: Kms) -> None:
-    with pytest.raises(KmsRefused):
-        await kms.mac(kms.current_version + 1, b"message")
-
-
-async def test_a_provider_shows_no_key(kms: Kms, tmp_path: Path) -> None:
-    key = base64.b64decode(json.loads((tmp_path / "root.json").read_text())["versions"]["1"])
-    shown = repr(kms) + repr(await kms.health())
-    assert key.hex() not in shown
-    assert repr(key)[2:-1] not in shown
 
 
 class Broken:
@@ -66,17 +28,45 @@ class Broken:
             raise self._answer
         return self._answer(message) if callable(self._answer) else os.urandom(32)
 
+    async def look(self) -> None:
+        """It is there."""
+
     async def health(self) -> KmsHealth:
         return KmsHealth(True, "broken", 1)
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 @pytest.mark.parametrize(
-    "answer", [lambda _: b"short", lambda _: bytes(32), None, KmsUnavailable("away")],
-    ids=["short", "the same for every message", "another every time", "away"],
+    "answer", [lambda _: b"short", lambda _: bytes(32), None, KmsRefused("never")],
+    ids=["short", "the same for every message", "another every time", "refused"],
 )  # fmt: skip
 async def test_a_provider_that_does_not_mac_is_refused_at_start(answer: object) -> None:
     with pytest.raises(KmsRefused):
         await self_test(Broken(answer))
+
+
+async def test_a_provider_that_only_is_away_may_be_waited_for() -> None:
+    with pytest.raises(KmsUnavailable):
+        await self_test(Broken(KmsUnavailable("away")))
+
+
+async def test_a_root_key_file_that_was_replaced_is_read_again_unless_it_lost_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "root.json"
+    create_root_key_file(path)
+    older, operator = FileKms.from_file(path), FileKms.from_file(path)
+    before = await older.mac(1, b"message")
+    assert await operator.add_version() == 2
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600  # noqa: PTH116
+    assert os.listdir(tmp_path) == ["root.json"]  # noqa: PTH208
+    assert (await older.health()).current_version == 2
+    assert await older.mac(1, b"message") == before
+    path.unlink()
+    assert (await older.health()).ok is False
+    create_root_key_file(path)
+    assert "lacks a root key" in (await older.health()).detail
+    assert await older.mac(1, b"message") == before
 
 
 def test_the_root_key_file_is_made_private_and_never_overwritten(tmp_path: Path) -> None:

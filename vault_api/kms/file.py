@@ -2,9 +2,9 @@
 
     {"versions": {"1": "<base64 of 32 bytes>"}, "current": 1}
 
-The file must belong to the user that runs the process and be closed to everybody else. It is read
-once, at start. Created by `python -m vault_api kms-init`, which never overwrites one: the old keys are
-the only way to what was sealed under them.
+The file must belong to the user that runs the process and be closed to everybody else. It is read at
+start, and again when it was replaced. Created by `python -m vault_api kms-init`, which never overwrites
+one: the old keys are the only way to what was sealed under them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from identity.secret import SecretUnreadable, read_secret
 from identity.strict_json import StrictJsonError
 from identity.strict_json import loads as strict_loads
-from vault_api.kms.seam import KmsHealth, KmsRefused
+from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message
 
 ROOT_KEY_BYTES = 32
 MAX_FILE_BYTES = 65_536
@@ -31,7 +31,7 @@ MAX_FILE_BYTES = 65_536
 class FileKms:
     """HMAC-SHA-256 under 32-byte root keys held in this process's memory."""
 
-    def __init__(self, versions: Mapping[int, bytes], current: int) -> None:
+    def __init__(self, versions: Mapping[int, bytes], current: int, *, path: Path | None = None) -> None:
         """Raises KmsRefused for a short key, a version below one, or a current version that is not there."""
         for version, key in versions.items():
             if version < 1:
@@ -42,6 +42,8 @@ class FileKms:
             raise KmsRefused(f"the current root key version {current} is not among the versions of the file")
         self._versions = dict(versions)
         self._current = current
+        self._path = path
+        self._read = _state(path)
 
     @classmethod
     def from_file(cls, path: Path) -> FileKms:
@@ -59,20 +61,65 @@ class FileKms:
             raise KmsRefused(f'{path}: not {{"versions": {{"1": base64}}, "current": 1}}') from None
         if type(current) is not int:
             raise KmsRefused(f"{path}: `current` is a whole number")
-        return cls(versions, current)
+        return cls(versions, current, path=path)
 
     @property
     def current_version(self) -> int:
         return self._current
 
     async def mac(self, key_version: int, message: bytes) -> bytes:
+        require_message(message)
+        if key_version not in self._versions:
+            self._look_again()
         key = self._versions.get(key_version)
         if key is None:
             raise KmsRefused(f"there is no root key version {key_version}; restore the file that had it")
         return hmac.digest(key, message, hashlib.sha256)
 
+    async def look(self) -> None:
+        self._look_again()
+
     async def health(self) -> KmsHealth:
+        try:
+            self._look_again()
+        except (KmsRefused, KmsUnavailable) as error:
+            return KmsHealth(ok=False, provider="file", current_version=self._current, detail=str(error))
         return KmsHealth(ok=True, provider="file", current_version=self._current)
+
+    async def add_version(self) -> int:
+        """Writes the file anew with one more key, which becomes current. Raises KmsRefused."""
+        if self._path is None:
+            raise KmsRefused("these root keys are in no file")
+        self._look_again()
+        version = max(self._versions) + 1
+        versions = {**self._versions, version: secrets.token_bytes(ROOT_KEY_BYTES)}
+        beside = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
+        try:
+            _write_new(beside, versions, version)
+            # In the place of the old one at once: whoever reads meanwhile sees the one or the other, whole.
+            beside.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise KmsRefused(f"{self._path}: {error.strerror}; nothing was changed") from None
+        self._look_again()
+        return version
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _look_again(self) -> None:
+        """Takes over a file that was replaced; it must still have every version that this process knows."""
+        if self._path is None or _state(self._path) == self._read:
+            return
+        newer = FileKms.from_file(self._path)
+        if any(newer._versions.get(version) != key for version, key in self._versions.items()):
+            raise KmsRefused(f"{self._path} was replaced by one that lacks a root key; restore the file that had it")
+        self._versions, self._current, self._read = newer._versions, newer._current, newer._read
 
     def __repr__(self) -> str:
         return f"<root keys {sorted(self._versions)}>"
@@ -83,15 +130,33 @@ def create_root_key_file(path: Path) -> None:
 
     Raises KmsRefused when something is already there, or when it cannot be written.
     """
-    document = {"versions": {"1": base64.b64encode(secrets.token_bytes(ROOT_KEY_BYTES)).decode()}, "current": 1}
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        _write_new(path, {1: secrets.token_bytes(ROOT_KEY_BYTES)}, 1)
     except FileExistsError:
         raise KmsRefused(f"{path} is there already and is left alone: what it sealed opens with nothing else") from None
     except OSError as error:
         raise KmsRefused(f"{path}: {error.strerror}; choose a directory that this user may write to") from None
+
+
+def _write_new(path: Path, versions: Mapping[int, bytes], current: int) -> None:
+    document = {
+        "versions": {str(version): base64.b64encode(key).decode() for version, key in versions.items()},
+        "current": current,
+    }
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         json.dump(document, file)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _state(path: Path | None) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced; None where there is none."""
+    if path is None:
+        return None
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise KmsUnavailable(f"{path}: {error.strerror}") from None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+MAX_MESSAGE_BYTES = 4096
+"""The longest message that every provider takes; AWS KMS has the lowest bound (GenerateMac)."""
+
 
 class KmsRefused(Exception):
-    """The provider is not usable as configured; the process must not start. The text is one clear line."""
+    """The provider is not usable as configured, or was asked for what it never will answer. The text is one line."""
 
 
 class KmsUnavailable(Exception):
@@ -21,7 +24,7 @@ class KmsHealth:
     ok: bool
     provider: str
     current_version: int
-    """The root key version that new partner keys are derived under."""
+    """The root key version that new partner keys are derived under; zero while nobody could be asked."""
     detail: str = ""
 
 
@@ -30,33 +33,61 @@ class Kms(Protocol):
 
     @property
     def current_version(self) -> int:
-        """The root key version that new partner keys are derived under; at least one."""
+        """The root key version that new partner keys are derived under, as of the last look at the holder.
+
+        At least one; zero before the first look that succeeded.
+        """
+        ...
+
+    async def look(self) -> None:
+        """Looks at the holder: is it there, and which versions has it. Raises KmsUnavailable, KmsRefused."""
         ...
 
     async def mac(self, key_version: int, message: bytes) -> bytes:
         """32 bytes: a pseudo-random function of the message under that root key version.
 
         Raises KmsUnavailable when there is no answer now, and KmsRefused when there never will be one
-        (an unknown version, a message it cannot take). It never answers something else instead.
+        (an unknown version, a message longer than 4096 bytes). It never answers something else instead,
+        and it answers or raises in bounded time.
         """
         ...
 
     async def health(self) -> KmsHealth:
-        """Whether `mac` would work now. Never raises."""
+        """Looks, and says whether `mac` would work now. Never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Gives sessions and connections back. Never raises."""
         ...
 
 
-async def self_test(kms: Kms) -> None:
-    """Proves at start that the provider can MAC: 32 bytes, the same twice, another for another message.
+class RootKeys(Kms, Protocol):
+    """A provider that can also make the next version of its root key, with the rights of whoever runs it."""
 
-    Raises KmsRefused with one line that says what to do. Known answers cannot be asked for, because
-    nobody but the provider knows the root key.
+    async def add_version(self) -> int:
+        """Makes a new version under which nothing was sealed yet, and answers its number.
+
+        The older versions stay: what was sealed under them opens with nothing else. Raises
+        KmsUnavailable, and KmsRefused when this account may not do it.
+        """
+        ...
+
+
+def require_message(message: bytes) -> None:
+    """Raises KmsRefused for a message that not every provider could take."""
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise KmsRefused(f"a message has at most {MAX_MESSAGE_BYTES} bytes, not {len(message)}")
+
+
+async def self_test(kms: Kms) -> None:
+    """Proves that the provider can MAC: 32 bytes, the same twice, another for another message.
+
+    Raises KmsUnavailable when it does not answer, and KmsRefused with one line when it answers wrongly.
+    Known answers cannot be asked for, because nobody but the provider knows the root key.
     """
-    try:
-        first = await kms.mac(kms.current_version, b"tradepulse/vault/self-test/1")
-        again = await kms.mac(kms.current_version, b"tradepulse/vault/self-test/1")
-        other = await kms.mac(kms.current_version, b"tradepulse/vault/self-test/2")
-    except KmsUnavailable as error:
-        raise KmsRefused(f"the KMS does not answer: {error}; the vault does not start without it") from error
+    await kms.look()
+    first = await kms.mac(kms.current_version, b"tradepulse/vault/self-test/1")
+    again = await kms.mac(kms.current_version, b"tradepulse/vault/self-test/1")
+    other = await kms.mac(kms.current_version, b"tradepulse/vault/self-test/2")
     if len(first) != 32 or first != again or first == other:
         raise KmsRefused("the KMS answers, but not with a 32-byte MAC of the message; the vault does not start with it")
