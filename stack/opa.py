@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from stack.files import digest
 from stack.layout import Layout
 from stack.service import Service
 from stack.steps import Commands, StepFailed
@@ -109,13 +110,21 @@ def _newer_go(old: Path, tools: Path, commands: Commands, log: Path) -> Path:
 
 
 def services(layout: Layout, ports: Mapping[str, int]) -> tuple[Service, Service]:
-    """The server of the published bundle, and the OPA that polls it. Both may be killed at any time."""
+    """The server of the published bundle and of what OPA reports, and the OPA. Both may be killed at any time."""
     bundles = Service(
         name="bundles",
         command=(
             str(layout.python), "-m", "admin_sync.bundle.serve",
             "--directory", str(layout.bundles), "--bind", f"127.0.0.1:{ports['bundles']}",
+            "--reports-token-file", str(layout.secret("opa-reports")),
         ),
+        environment={
+            "TRADEPULSE_AUDIT_DIR": str(layout.audit),
+            "TRADEPULSE_NODE": platform.node() or "node",
+            "TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE": str(layout.secret("audit-checkpoint.pem")),
+        },
+        # New code takes effect only in a new process.
+        revision=digest([layout.checkout / "admin_sync" / "bundle", layout.checkout / "identity"]),
         url=f"http://127.0.0.1:{ports['bundles']}",
         health=f"tcp://127.0.0.1:{ports['bundles']}",
         cwd=str(layout.checkout),
@@ -132,6 +141,7 @@ def services(layout: Layout, ports: Mapping[str, int]) -> tuple[Service, Service
         url=f"http://127.0.0.1:{ports['opa']}",
         health=f"http://127.0.0.1:{ports['opa']}/health",
         cwd=str(layout.state),
+        revision=digest([layout.opa_config]),
     )  # fmt: skip
     return bundles, decisions
 

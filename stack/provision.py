@@ -33,6 +33,7 @@ def words(layout: Layout) -> None:
     names = (
         *(f"postgres-{role}" for role in (SUPERUSER, *ROLES)),
         "keycloak-admin",
+        "opa-reports",
         *settings.IDENTITY_PROVIDERS.values(),
     )
     for name in names:
@@ -93,6 +94,9 @@ def main() -> None:
                 bundle_url=f"http://127.0.0.1:{ports['bundles']}",
                 public_key=layout.secret("bundle.pub").read_text(),
                 persist_dir=layout.state / "opa",
+                decision_logs=False,
+                reports_url=f"http://127.0.0.1:{ports['bundles']}",
+                reports_token_file=layout.secret("opa-reports"),
             )
         ),
     )

@@ -53,6 +53,8 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "ADMIN_SYNC_BUNDLE_VALIDITY": "7d",
         "ADMIN_SYNC_OPA_BIN": str(opa.find(layout.tools) or opa.built(layout.tools)),
         "ADMIN_SYNC_OPA_URL": f"http://127.0.0.1:{ports['opa']}",
+        "ADMIN_SYNC_REPORTS_URL": f"http://127.0.0.1:{ports['bundles']}",
+        "ADMIN_SYNC_REPORTS_TOKEN_FILE": str(secret("opa-reports")),
         "VAULT_BIND": f"127.0.0.1:{ports['vault']}",
         "VAULT_WORKER_BIND": f"127.0.0.1:{ports['vault-worker']}",
         "VAULT_DATABASE_URL": f"postgresql://vault_app@{database}",
