@@ -6,14 +6,17 @@ of steps as a person would say them: `("group trading", "role trader")`. Pure fu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from admin_sync.load.document import Document
 from admin_sync.load.schema.roles import Group
 
 Way = tuple[str, ...]
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,20 @@ class Holding:
 
 def closure(document: Document, role: str) -> dict[str, Way]:
     """The role itself and every role it includes, each with the shortest way to it."""
-    return included(role, {name: section.includes for name, section in document.roles.roles.items()})
+    return _once(document, "closure", role, lambda: included(role, _includes(document)))
+
+
+def _includes(document: Document) -> Mapping[str, list[str]]:
+    listed = document.roles.roles.items()
+    return _once(document, "includes", "", lambda: {name: section.includes for name, section in listed})
+
+
+def _once(document: Document, what: str, name: str, work: Callable[[], Result]) -> Result:
+    """What `work` gives, worked out once for each document: thousands of bindings ask for the same few roles."""
+    if (what, name) not in document.derived:
+        document.derived[what, name] = work()
+    found: Result = document.derived[what, name]
+    return found
 
 
 def included(role: str, includes: Mapping[str, Iterable[str]]) -> dict[str, Way]:
@@ -47,6 +63,10 @@ def included(role: str, includes: Mapping[str, Iterable[str]]) -> dict[str, Way]
 
 def groups(document: Document) -> dict[str, Group]:
     """Every group and subgroup by its path, parents before their children."""
+    return _once(document, "groups", "", lambda: _groups(document))
+
+
+def _groups(document: Document) -> dict[str, Group]:
     found: dict[str, Group] = {}
 
     def walk(sections: Mapping[str, Group], prefix: str) -> None:
@@ -66,6 +86,10 @@ def ancestry(path: str) -> list[str]:
 
 def group_roles(document: Document, path: str) -> dict[str, Way]:
     """The roles that membership of a group gives: its own, its ancestors', and what those include."""
+    return _once(document, "group_roles", path, lambda: _group_roles(document, path))
+
+
+def _group_roles(document: Document, path: str) -> dict[str, Way]:
     known = groups(document)
     ways: dict[str, Way] = {}
     for level in ancestry(path):

@@ -6,10 +6,10 @@ Each file is read to its end even if another is broken, so that one run reports 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
@@ -54,6 +54,8 @@ class Document:
     """When it was loaded; expiry is judged by this one instant throughout a run."""
     dropped: frozenset[str] = frozenset()
     """Names whose declaration was malformed; empty in a document that `load` returns."""
+    derived: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `admin_sync.access` worked out once; a document never changes."""
 
     @property
     def environments(self) -> tuple[str, ...]:
