@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from admin_sync.model import Current, Desired, Json, Pending, Ref, Resource
 
@@ -63,6 +64,10 @@ class Plan:
         return not self.changes
 
 
+_FREEING: Final = frozenset({"binding", "right"})
+"""Kinds whose objects are grants; taking one away can only free a person for another."""
+
+
 def diff(desired: Desired, current: Current, order: Sequence[str]) -> Plan:
     """The plan that turns `current` into `desired`.
 
@@ -89,8 +94,8 @@ def diff(desired: Desired, current: Current, order: Sequence[str]) -> Plan:
             taken.append(Change(Action.DELETE, ref, found, None))
     given.sort(key=lambda change: (rank[change.ref.kind], change.ref.name))
     taken.sort(key=lambda change: (-rank[change.ref.kind], change.ref.name))
-    freed = [change for change in taken if change.ref.kind == "binding"]
-    last = [change for change in taken if change.ref.kind != "binding"]
+    freed = [change for change in taken if change.ref.kind in _FREEING]
+    last = [change for change in taken if change.ref.kind not in _FREEING]
     return Plan(
         realm=desired.realm,
         environment=desired.environment,

@@ -1,32 +1,33 @@
 """What a plan must not do without being told so explicitly: each guard is a function from plan to reasons.
 
 A guard's reason names the flag that allows it, because a refusal that cannot be overruled would be
-overruled by hand in the console, where nobody sees it.
+overruled by hand in the console, where nobody sees it. `GUARDS` is the table, and what the docs list.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from admin_sync.access import included
+from admin_sync.check.references import RESERVED_CLIENTS, RESERVED_ROLES
 from admin_sync.check.separation import excepted
 from admin_sync.diff import Action, Plan
 from admin_sync.errors import Refused
-from admin_sync.impact import effective, person_roles
+from admin_sync.impact import PERSON, Thing, afterwards, held, person_roles
 from admin_sync.load.document import Document
 from admin_sync.load.schema import Separation
 from admin_sync.model import MANAGED_BY, Current, Desired, Ref, Resource
-from admin_sync.refs import BINDING, ORGANIZATION, ROLE, group_binding, role_binding
+from admin_sync.refs import BINDING, CLIENT, ORGANIZATION, ROLE, USER, group_binding, role_binding
 
 SHARE: Final = 0.2
 NUMBER: Final = 25
 FEW: Final = 3
 """Up to so many deletions of a kind pass, whatever share of a small realm they are."""
 
-_GUARDIAN: Final = frozenset({"iam:modify", "role:assign"})
+_GUARDIAN: Final = frozenset({Thing("permission", "iam:modify"), Thing("permission", "role:assign")})
 """Whoever has one of these can give access back to everybody else."""
 
 
@@ -92,20 +93,41 @@ def takeover(situation: Situation) -> Iterator[str]:
             yield f"{change.ref} exists and is not admin-sync's; to take it over, give --allow-takeover"
 
 
+def protected(situation: Situation) -> Iterator[str]:
+    """Keycloak's own objects are never changed, and what does not carry our mark is never deleted.
+
+    Nothing plans such a thing today. This holds the line for the day on which an adapter reads a mark wrongly.
+    """
+    own = {ROLE: RESERVED_ROLES, CLIENT: RESERVED_CLIENTS}
+    for change in situation.plan.changes:
+        built_in = change.ref.name in own.get(change.ref.kind, ()) or (
+            change.ref.kind == ROLE and change.ref.name.startswith("default-roles-")
+        )
+        if built_in:
+            yield f"{change.ref} is Keycloak's own; nothing of it is ours to change"
+        elif change.action is Action.DELETE and (change.before is None or not change.before.managed):
+            yield f"{change.ref} does not carry admin-sync's mark; it is not ours to delete"
+
+
 def lock_out(situation: Situation) -> Iterator[str]:
     """The last person who can give access to others keeps it."""
     if situation.allowed.lockout or not situation.current.exists:
         return
-    before = _guardians(situation.current.resources.values())
-    after = _guardians(situation.desired.resources.values(), situation.current)
+    before = _guardians(situation.current.resources)
+    after = _guardians(afterwards(situation.desired.resources.values(), situation.current))
     if before and not after:
         lost = ", ".join(sorted(before))
         yield f"nobody would be left who can change access (now: {lost}); if that is meant, give --allow-lockout"
 
 
-def _guardians(resources: Iterable[Resource], current: Current | None = None) -> set[str]:
-    people = {who: held for who, held in effective(resources, current).items() if not who.startswith("client ")}
-    return {person for person, held in people.items() if any(permission in _GUARDIAN for permission, _ in held)}
+def _guardians(table: Mapping[Ref, Resource]) -> set[str]:
+    """People who can log in and give access to others."""
+    disabled = {ref.name for ref, one in table.items() if ref.kind == USER and one.attrs.get("enabled") is False}
+    return {
+        subject.name
+        for subject, things in held(table).items()
+        if subject.sort == PERSON and subject.name not in disabled and any(thing in _GUARDIAN for thing in things)
+    }
 
 
 def separation(situation: Situation) -> Iterator[str]:
@@ -146,17 +168,45 @@ def _excepted(document: Document, rule: Separation) -> set[Ref]:
     return covered - plain
 
 
-GUARDS: Final[Sequence[Callable[[Situation], Iterator[str]]]] = (
-    mass_deletion,
-    shredding,
-    takeover,
-    lock_out,
-    separation,
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One line of the table: a stable code, what is refused, what allows it, and the function that looks."""
+
+    code: str
+    refuses: str
+    allowed_by: str
+    look: Callable[[Situation], Iterator[str]]
+
+
+GUARDS: Final[Sequence[Guard]] = (
+    Guard(
+        "mass-deletion",
+        f"a plan that destroys more than {NUMBER} objects, or more than a fifth (and more than {FEW}) of one kind",
+        "`--allow-deletions N`, the exact number",
+        mass_deletion,
+    ),
+    Guard(
+        "shredding",
+        "destroying a partner, whose salts open what the vault holds",
+        "`--allow-shredding ALIAS`",
+        shredding,
+    ),
+    Guard(
+        "foreign", "changing an object of a declared name that carries no mark of ours", "`--allow-takeover`", takeover
+    ),
+    Guard("protected", "changing what is Keycloak's own, deleting what carries no mark of ours", "nothing", protected),
+    Guard("lock-out", "leaving nobody with an enabled account who can give access back", "`--allow-lockout`", lock_out),
+    Guard(
+        "segregation-of-duties",
+        "a person who would hold roles that are kept apart, one of them by a grant the configuration does not make",
+        "an approved exception in `role_bindings.yaml`; there is no flag",
+        separation,
+    ),
 )
 
 
 def guard(situation: Situation) -> None:
     """Raises Refused with every reason of every guard."""
-    reasons = [reason for one in GUARDS for reason in one(situation)]
+    reasons = [f"{one.code}: {reason}" for one in GUARDS for reason in one.look(situation)]
     if reasons:
         raise Refused("\n".join(f"refused for {situation.plan.realm}: {reason}" for reason in reasons))

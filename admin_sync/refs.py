@@ -19,6 +19,7 @@ ORGANIZATION: Final = "organization"
 ORGANIZATION_GROUP: Final = "organization_group"
 USER: Final = "user"
 BINDING: Final = "binding"
+RIGHT: Final = "right"
 
 IAM_ORDER: Final = (
     ROLE,
@@ -31,6 +32,7 @@ IAM_ORDER: Final = (
     ORGANIZATION_GROUP,
     USER,
     BINDING,
+    RIGHT,
 )
 """The kinds of this configuration; each comes after those it depends on."""
 
@@ -83,3 +85,8 @@ def default_group(path: str) -> Ref:
 def stray_binding(kind: str, holder: str, role: str) -> Ref:
     """One of our roles given to a group or a role that is not ours."""
     return Ref(BINDING, f"{kind} {holder} role {role}")
+
+
+def right(holder: str, gives: str) -> Ref:
+    """Something of somebody else's that a holder has, and that this configuration has no word for."""
+    return Ref(RIGHT, f"{holder} has {gives}")

@@ -30,6 +30,7 @@ from admin_sync.keycloak.registry import ORDER
 from admin_sync.load.document import Document
 from admin_sync.lock import Lock, hold
 from admin_sync.model import Current, Desired, Resource
+from admin_sync.ownership import Undeclared, settle
 from admin_sync.settings import Settings
 from admin_sync.trail import Trail
 
@@ -50,6 +51,7 @@ class Planned:
     requests: int
     """Requests that reading the realm took."""
     seconds: float
+    undeclared: Sequence[Undeclared] = ()
 
 
 @dataclass(slots=True)
@@ -69,15 +71,24 @@ class Session:
         start, before = time.monotonic(), self.connection.requests
         current = self.gateway(environment).read(realm_name(self.document, environment))
         desired = desire(self.document, environment, current, self.facts, self.base(environment))
+        desired, current, undeclared = settle(self.document, desired, current)
         plan = diff(desired, current, ORDER)
         taken = self.connection.requests - before
-        return Planned(desired, current, plan, effects(desired, current), taken, time.monotonic() - start)
+        found = effects(desired, current, self.document)
+        return Planned(desired, current, plan, found, taken, time.monotonic() - start, undeclared)
 
     def gateway(self, environment: str) -> Gateway:
         """The way to the realm of an environment, chosen once. Raises Misconfigured and KeycloakProblem."""
         realm = realm_name(self.document, environment)
         if realm not in self._gateways:
-            self._gateways[realm] = choose(self.connection, realm, self.settings.gateway, self.settings.parallelism)
+            self._gateways[realm] = choose(
+                self.connection,
+                realm,
+                self.settings.gateway,
+                self.settings.parallelism,
+                home=self.settings.realm,
+                note=self.note,
+            )
         return self._gateways[realm]
 
     def base(self, environment: str) -> list[Resource]:

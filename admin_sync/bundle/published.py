@@ -74,12 +74,19 @@ def meta_or_none(archive: bytes) -> Meta | None:
 
 def read_meta(archive: bytes) -> Meta:
     """The meta document inside a bundle. Raises ValueError if the archive is damaged or of another kind."""
+    return Meta.of(read_data(archive).get("meta"))
+
+
+def read_data(archive: bytes) -> dict[str, Json]:
+    """The document at `data.tradepulse.iam`. Raises ValueError if the archive is damaged or of another kind."""
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
             for member in tar:
                 if member.name.lstrip("/") == _DATA and member.size <= _LARGEST:
                     file = tar.extractfile(member)
-                    return Meta.of(json.load(file)["tradepulse"]["iam"]["meta"] if file else None)
+                    found = json.load(file)["tradepulse"]["iam"] if file else None
+                    if isinstance(found, dict):
+                        return found
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, OSError, KeyError, TypeError) as error:
         raise ValueError(f"not a readable bundle: {error}") from error
     raise ValueError("the bundle has no data")

@@ -12,14 +12,14 @@ from admin_sync.bundle.errors import BundleError
 from admin_sync.commands import bundle
 from admin_sync.commands.arguments import Wait, command, group
 from admin_sync.commands.options import Options
+from admin_sync.commands.showing import Show, show
 from admin_sync.console import DONE
 from admin_sync.errors import AdminSyncError, Refused
 from admin_sync.guard import Allowances
 from admin_sync.keycloak.connection import KeycloakProblem
 from admin_sync.load.document import Document
 from admin_sync.model import Json
-from admin_sync.policy import fingerprint
-from admin_sync.render import view
+from admin_sync.render import summed
 from admin_sync.render.text import text
 from admin_sync.sync import Session
 from admin_sync.trail import Trail, opened
@@ -67,13 +67,16 @@ def apply(
             raise Refused(f"the saved plan is not for {', '.join(absent) or 'any environment'}; make the plan again")
         wanted = tuple(name for name in wanted if name in saved)
     session = options.session(document)
+    shown = show(options, session)
     views: list[Json] = []
     applied: list[str] = []
     with opened(session.settings) as trail:
         try:
             for environment in wanted:
                 views.append(
-                    _apply_one(session, environment, saved, allowed=allowed, wait=wait, trail=trail, options=options)
+                    _apply_one(
+                        session, shown, environment, saved, allowed=allowed, wait=wait, trail=trail, options=options
+                    )
                 )
                 applied.append(environment)
             published = bundle.after_apply(options, document, trail)
@@ -83,9 +86,9 @@ def apply(
                 options.console.complain(f"admin-sync: {done}; a re-run is safe")
             raise
     if options.console.as_json:
-        options.console.json({**_sum(views), "environments": views, "bundle": published})
+        options.console.json({"summary": summed(views), "environments": views, "bundle": published})
     else:
-        total = _sum(views)["summary"]
+        total = summed(views)
         options.console.data(
             f"Applied: {total['add']} added, {total['change']} changed, {total['destroy']} destroyed.\n"
         )
@@ -96,6 +99,7 @@ def apply(
 
 def _apply_one(
     session: Session,
+    show: Show,
     environment: str,
     saved: dict[str, dict[str, Any]] | None,
     *,
@@ -106,7 +110,7 @@ def _apply_one(
 ) -> Json:
     with session.locked(environment, wait) as locked:
         planned = session.plan(environment)
-        shown = {**view(planned), "rules": fingerprint(session.document)}
+        shown = show.view(planned)
         try:
             if saved is not None:
                 saved_plan.compare(saved[environment], shown)
@@ -124,7 +128,3 @@ def _check_environments(saved: dict[str, dict[str, Any]], document: Document) ->
     unknown = [name for name in saved if name not in document.environments]
     if unknown:
         raise Refused(f"the saved plan is for {unknown[0]}, which is not declared any more; make the plan again")
-
-
-def _sum(views: list[Json]) -> dict[str, Json]:
-    return {"summary": {key: sum(one["summary"][key] for one in views) for key in ("add", "change", "destroy")}}

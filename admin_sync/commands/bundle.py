@@ -16,6 +16,7 @@ from admin_sync.bundle.build import Bundle, build_bundle
 from admin_sync.bundle.errors import BundleError
 from admin_sync.bundle.opa_binary import find_opa
 from admin_sync.bundle.publish import publish as put_in_place
+from admin_sync.bundle.published import read_data
 from admin_sync.bundle.target import Target
 from admin_sync.commands.arguments import command, group
 from admin_sync.commands.options import Options
@@ -124,6 +125,17 @@ def after_apply(options: Options, document: Document, trail: Trail) -> Json:
         return None
     options.console.progress("publishing the policy bundle")
     return _publish(document, made, target, Turn.PUBLISH, trail)
+
+
+def published(options: Options) -> dict[str, Json] | None:
+    """What OPA decides by now, to be compared with; None where that is not published or cannot be read from here."""
+    try:
+        target = _target(options.settings())
+        found = None if target is None else target.read()
+        return None if found is None else read_data(found.content)
+    except (BundleError, ValueError) as problem:
+        options.console.say(f"what OPA decides by is not compared: {problem}")
+        return None
 
 
 def _publish(document: Document, made: Settings, target: Target, turn: Turn, trail: Trail) -> dict[str, Json]:

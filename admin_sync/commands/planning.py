@@ -10,11 +10,11 @@ import typer
 from admin_sync import saved_plan
 from admin_sync.commands.arguments import Format, command, group
 from admin_sync.commands.options import Options
+from admin_sync.commands.showing import show
 from admin_sync.console import CHANGES, DONE
 from admin_sync.errors import InvalidInput
 from admin_sync.keycloak.base.desired import base_resources
-from admin_sync.policy import fingerprint
-from admin_sync.render import RENDERERS, view
+from admin_sync.render import RENDERERS
 from admin_sync.render.github import located
 
 app = group()
@@ -55,18 +55,18 @@ def plan(options: Options, *, format_: Format = None, out: Out = None, detailed:
     """Show what would change, and who would gain or lose which permission."""
     document = options.document()
     session = options.session(document)
-    rules = fingerprint(document)
+    shown = show(options, session)
     views = []
     for environment in options.wanted(document):
         options.console.progress(f"reading {environment}")
-        views.append({**view(session.plan(environment)), "rules": rules})
+        views.append(shown.view(session.plan(environment)))
     options.console.progress("")
     chosen = "json" if options.console.as_json else format_ or "text"
-    options.console.data(RENDERERS[chosen](views, options.console.colour))
+    options.console.data(RENDERERS[chosen](views, options.console.colour, str(options.config)))
     if out is not None:
         digest = saved_plan.save(out, views)
         options.console.say(f"saved to {out}, digest {digest[:16]}; apply it with: admin-sync apply {out}")
-    changes = any(one["changes"] for one in views)
+    changes = any(one["changes"] or one["rules_changed"] for one in views)
     return CHANGES if detailed and changes else DONE
 
 

@@ -54,7 +54,9 @@ def partners(parts: Parts) -> None:
             },
         )
         for role in allowed_roles(document, alias):
-            parts.add(Ref(ORGANIZATION_GROUP, f"{alias}/{role}"), origin, {"managed_by": MANAGED_BY})
+            permissions = sorted(set(document.roles.partner_roles[role].permissions))
+            group = {"permissions": permissions, "managed_by": MANAGED_BY}
+            parts.add(Ref(ORGANIZATION_GROUP, f"{alias}/{role}"), origin, group)
         for number, email in enumerate(partner.admins):
             where = document.at(PARTNERS, "partners", alias, "admins", number)
             for role in administrator_roles(document, alias):

@@ -17,6 +17,7 @@ from admin_sync.refs import (
     ORGANIZATION,
     ORGANIZATION_GROUP,
     PROVIDER_MAPPER,
+    RIGHT,
     ROLE,
     USER,
 )
@@ -28,6 +29,6 @@ ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType(
 )
 
 SIDE_BY_SIDE: Final = frozenset(
-    {ROLE, CLIENT, CLIENT_ROLE, PROVIDER_MAPPER, ORGANIZATION, ORGANIZATION_GROUP, USER, BINDING}
+    {ROLE, CLIENT, CLIENT_ROLE, PROVIDER_MAPPER, ORGANIZATION, ORGANIZATION_GROUP, USER, BINDING, RIGHT}
 )
 """Kinds whose objects do not depend on each other, so that several may be written at once."""

@@ -11,23 +11,29 @@ A new renderer is a function from views to text and a line in `RENDERERS`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
 from admin_sync.model import Json
-from admin_sync.render.github import github
+from admin_sync.render.github import CONFIGURATION, github
 from admin_sync.render.markdown import markdown
 from admin_sync.render.text import text
-from admin_sync.render.view import document, view
+from admin_sync.render.view import document, summed, view
 
-__all__ = ["RENDERERS", "document", "view"]
+__all__ = ["RENDERERS", "document", "summed", "view"]
 
 
-def _json(views: Sequence[Json], _colour: bool) -> str:
+class Renderer(Protocol):
+    """Views of plans to text. `directory` is where the configuration stands, for annotations."""
+
+    def __call__(self, views: Sequence[Json], colour: bool = False, directory: str = CONFIGURATION, /) -> str: ...
+
+
+def _json(views: Sequence[Json], _colour: bool = False, _directory: str = "") -> str:
     return json.dumps(document(views), indent=2, ensure_ascii=False) + "\n"
 
 
-RENDERERS: Final[Mapping[str, Callable[[Sequence[Json], bool], str]]] = {
+RENDERERS: Final[Mapping[str, Renderer]] = {
     "text": text,
     "json": _json,
     "markdown": markdown,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from admin_sync.model import Json, printable
+from admin_sync.render.view import summed
 
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-"}
 _COLOURS: Final = {"create": "\033[32m", "update": "\033[33m", "delete": "\033[31m"}
@@ -14,11 +15,17 @@ _RESET: Final = "\033[0m"
 _LONGEST: Final = 100
 
 
-def text(views: Sequence[Json], colour: bool = False) -> str:
+def text(views: Sequence[Json], colour: bool = False, _directory: str = "") -> str:
     """The plans of several environments, and one line that sums them up."""
     lines = [line for one in views for line in _environment(one, colour)]
-    total = {key: sum(one["summary"][key] for one in views) for key in ("add", "change", "destroy")}
+    total = summed(views)
     lines.append(f"Plan: {total['add']} to add, {total['change']} to change, {total['destroy']} to destroy.")
+    access = summed(views, "access")
+    if any(access.values()):
+        lines.append(
+            f"Access: {access['gains']} gained, {access['losses']} lost, {access['rules']} decided otherwise, "
+            f"{access['undeclared']} undeclared."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -34,6 +41,8 @@ def _environment(one: Json, colour: bool) -> Iterator[str]:
         for difference in change["differences"]:
             yield f"      {difference['path']}: {described(difference, created=change['action'] == 'create')}"
     yield from _section("who gains and loses", [effect_line(effect) for effect in one["effects"]])
+    yield from _section("decided otherwise", [rule_line(rule) for rule in one["rules_changed"]])
+    yield from _section("undeclared", [undeclared_line(held) for held in one["undeclared"]])
     waiting = [f"{item['kind']} {printable(item['name'])}: {item['reason']}" for item in one["pending"]]
     yield from _section("waiting", waiting)
     yield from _section("warnings", one["warnings"])
@@ -48,9 +57,33 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def effect_line(effect: Json) -> str:
-    """`+ person permission  by group x → role y`."""
+    """`+ person gains permission by group x → role y (role_bindings.yaml:3:5), until …`."""
     sign = "+" if effect["effect"] == "gains" else "-"
-    return f"{sign} {effect['subject']} {effect['effect']} {effect['permission']} by {' → '.join(effect['way'])}"
+    origin = f" ({effect['at']})" if effect["at"] else ""
+    end = f", until {end_of(effect)}" if effect["until"] else ""
+    return f"{sign} {effect['subject']} {effect['effect']} {thing(effect)} by {' → '.join(effect['way'])}{origin}{end}"
+
+
+def rule_line(rule: Json) -> str:
+    """`~ who or what: before → after`, of what OPA decides by and no realm shows."""
+    return f"~ {rule['what']}: {rule['before']} → {rule['after']}"
+
+
+def undeclared_line(held: Json) -> str:
+    """`! holder has grant: stays`."""
+    return f"! {held['holder']} has {held['grant']}: {'is removed' if held['removed'] else 'is reported and stays'}"
+
+
+def end_of(effect: Json) -> str:
+    """When a gain ends, or nothing."""
+    return str(effect["until"]).replace("+00:00", "Z") if effect["until"] else ""
+
+
+def thing(effect: Json) -> str:
+    """What is gained or lost: a permission, one inside a partner, or a right."""
+    if effect["kind"] == "right":
+        return f"right {effect['permission']}"
+    return f"{effect['permission']} in {effect['partner']}" if effect["partner"] else str(effect["permission"])
 
 
 def described(difference: Json, *, created: bool) -> str:

@@ -248,7 +248,7 @@ def test_the_difference_in_permissions_names_the_way(configuration: Configuratio
         "    group: trading/night-desk\n",
     )
     found = {
-        (one.subject, one.permission, one.gained): one.way
+        (one.subject.name, one.thing.name, one.gained): one.way
         for one in effects(wanted(configuration, current=current), current)
     }
     person = "quant.one@tradepulse.example"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from admin_sync.desired.roles import PERMISSIONS_ATTRIBUTE
 from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer, attribute, is_managed
 from admin_sync.keycloak.connection import Refused
@@ -21,7 +22,10 @@ class OrganizationGroupAdapter:
         """Every top-level group of every organization of ours."""
         for alias, groups in reader.organization_groups.items():
             for found in groups:
-                attrs = {"managed_by": attribute(found, MANAGED_ATTRIBUTE)}
+                attrs = {
+                    "permissions": sorted((found.get("attributes") or {}).get(PERMISSIONS_ATTRIBUTE) or ()),
+                    "managed_by": attribute(found, MANAGED_ATTRIBUTE),
+                }
                 ref = Ref(ORGANIZATION_GROUP, f"{alias}/{found['name']}")
                 yield Resource(ref, attrs, server_id=found["id"], managed=is_managed(found))
 
@@ -39,7 +43,12 @@ class OrganizationGroupAdapter:
             writer.connection.delete(f"{place}/{change.before.server_id}")
             return
         assert change.after is not None  # noqa: S101
-        body = {"name": name, "attributes": {MANAGED_ATTRIBUTE: [change.after.attrs["managed_by"]]}}
+        wanted = change.after.attrs
+        attributes = {MANAGED_ATTRIBUTE: [wanted["managed_by"]]}
+        if wanted["permissions"]:
+            # An attribute without a value is one that Keycloak forgets.
+            attributes[PERMISSIONS_ATTRIBUTE] = list(wanted["permissions"])
+        body = {"name": name, "attributes": attributes}
         if change.before is not None:
             writer.connection.put(f"{place}/{change.before.server_id}", body)
             return

@@ -147,6 +147,16 @@ class EnvironmentRules(Section):
     deny_roles_from: list[Name] = Field(default_factory=list)
 
 
+class AcceptedGrant(Section):
+    """Something undeclared that is known and may stay: `holder` and `grant` as a plan calls them."""
+
+    holder: Text
+    grant: Text
+    reason: Text
+    environments: list[Name] | None = None
+    expires: Instant | None = None
+
+
 class PoliciesFile(Section):
     """The whole file."""
 
@@ -161,3 +171,6 @@ class PoliciesFile(Section):
     break_glass: BreakGlass
     production_windows: dict[Name, Window] = Field(default_factory=dict)
     environments: dict[Name, EnvironmentRules] = Field(default_factory=dict)
+    undeclared_grants: Literal["report", "remove"] = "report"
+    """What happens to rights of people and clients of ours that this configuration has no word for."""
+    accepted_grants: list[AcceptedGrant] = Field(default_factory=list)
