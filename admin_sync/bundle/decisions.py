@@ -3,6 +3,7 @@
 OPA masks who somebody is and whatever does not belong into an input before it sends anything
 (`policy/log_mask.rego`). An event of the log is somebody's question, so its parts may have any shape:
 each decision becomes a line all the same, because one that leaves no trace would be worth asking for.
+The line of the service that asked has the same decision id, and the trace of the request.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ EVENT = "policy.decided"
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _ID = re.compile(r'"decision_id"\s*:\s*"([0-9A-Za-z-]{1,64})"')
-_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
 def entries(text: str) -> list[Json]:
@@ -94,18 +94,8 @@ def audited(entry: Json) -> AuditEvent:
         resource="/".join(place),
         reason=why or None,
         decision_id=decision_id(entry),
-        trace_id=_trace(entry),
         assurance_level=_text(subject.get("assurance_level")),
     )
-
-
-def _trace(entry: Json) -> str | None:
-    headers = _object(_object(_object(entry.get("request_context")).get("http")).get("headers"))
-    for name, values in headers.items():
-        if name.lower() == "traceparent" and isinstance(values, list) and values:
-            found = _TRACE.match(str(values[0]))
-            return found[1] if found else None
-    return None
 
 
 def _object(value: Json) -> dict[str, Json]:

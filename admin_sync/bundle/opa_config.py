@@ -62,8 +62,6 @@ def opa_config(
             "service": "reports",
             # Audit lines are worth having soon, and a batch of a second or two is still a batch.
             "reporting": {"min_delay_seconds": 1, "max_delay_seconds": 2, "buffer_size_limit_bytes": _KEPT},
-            # What ties a decision to the request that asked for it.
-            "request_context": {"http": {"headers": ["traceparent"]}},
         }
     return {
         "services": services,

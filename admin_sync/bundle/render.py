@@ -61,6 +61,7 @@ def render(source: PolicySource) -> dict[str, Json]:
             name: {"environments": sorted(client.environments), "roles": sorted(client.roles)}
             for name, client in source.clients.items()
         },
+        "vault": _vault(source),
     }
 
 
@@ -81,6 +82,46 @@ def digest(data: Mapping[str, Json], emergency_roles: Iterable[str], rules: Mapp
         "rules": {name: sha256(text).hexdigest() for name, text in rules.items()},
     }
     return sha256(canonical(parts)).hexdigest()
+
+
+def _vault(source: PolicySource) -> dict[str, Json]:
+    """What no rule reads: the brokers that the vault speaks to, and how each partner wants its connections kept."""
+    return {
+        "brokers": {
+            name: {
+                "display_name": broker.display_name,
+                "client_id": broker.client_id,
+                "secret": broker.secret,
+                "issuer": broker.issuer,
+                "authorize_url": broker.authorize_url,
+                "token_url": broker.token_url,
+                "revoke_url": broker.revoke_url,
+                "scopes": list(broker.scopes),
+                "refresh": {
+                    "before_expiry": broker.before_expiry,
+                    "rotates": broker.rotates_refresh_token,
+                    "never_expires": broker.never_expires,
+                    "relink_every": broker.relink_every,
+                },
+            }
+            for name, broker in source.brokers.items()
+        },
+        "partners": {
+            alias: {
+                "approve_connections": partner.approve_connections,
+                "alert_routes": [
+                    {
+                        "alerts": sorted(route.alerts),
+                        "email": route.email,
+                        "webhook": route.webhook,
+                        "secret": route.secret,
+                    }
+                    for route in partner.alert_routes
+                ],
+            }
+            for alias, partner in source.partners.items()
+        },
+    }
 
 
 def _window(window: Window) -> dict[str, Json]:

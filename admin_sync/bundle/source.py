@@ -66,12 +66,49 @@ class PartnerRole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """How the vault reaches a broker. `secret` names where its client secret is found, never what it is.
+
+    `before_expiry` is a share of the lifetime (0 to 1) or seconds, None for the vault's own choice;
+    `relink_every` is in seconds, 0 for never.
+    """
+
+    display_name: str
+    client_id: str
+    secret: str
+    issuer: str | None = None
+    authorize_url: str | None = None
+    token_url: str | None = None
+    revoke_url: str | None = None
+    scopes: tuple[str, ...] = ()
+    before_expiry: float | int | None = None
+    rotates_refresh_token: bool = False
+    never_expires: bool = False
+    relink_every: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRoute:
+    """One way to tell a partner something: an e-mail address, or a webhook with the name of its secret."""
+
+    alerts: frozenset[str]
+    email: str | None = None
+    webhook: str | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """A partner. `roles` are the partner roles that count there, which its persona may narrow."""
+    """A partner. `roles` are the partner roles that count there, which its persona may narrow.
+
+    The rest is for the vault: whether a linked broker waits for a second person, and who is told what.
+    """
 
     persona: str
     brokers: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    approve_connections: bool = False
+    alert_routes: tuple[AlertRoute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,3 +219,4 @@ class PolicySource:
     federated_roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     clients: Mapping[str, Client] = field(default_factory=dict)
     emergency_roles: frozenset[str] = frozenset()
+    brokers: Mapping[str, Broker] = field(default_factory=dict)
