@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict
+from datetime import timedelta
 from typing import Final
+
+import orjson
 
 from admin_sync.access import ancestry, groups
 from admin_sync.bundle.source import (
+    AlertRoute,
     Assurance,
+    Broker,
     Client,
     Environment,
     Grant,
@@ -63,7 +66,11 @@ def policy_source(document: Document) -> PolicySource:
         },
         partners={
             alias: Partner(
-                persona=one.persona, brokers=frozenset(one.brokers), roles=frozenset(allowed_roles(document, alias))
+                persona=one.persona,
+                brokers=frozenset(one.brokers),
+                roles=frozenset(allowed_roles(document, alias)),
+                approve_connections=_approves(document, alias),
+                alert_routes=_alert_routes(document, alias),
             )
             for alias, one in document.partners.partners.items()
         },
@@ -80,14 +87,64 @@ def policy_source(document: Document) -> PolicySource:
         grants=tuple(_grants(document)),
         federated_roles={name: _federated(document, name) for name in document.environments},
         clients=_clients(document),
+        brokers=_brokers(document),
         emergency_roles=frozenset(name for name, one in roles.roles.items() if EMERGENCY_PERMISSION in one.permissions),
+    )
+
+
+def _brokers(document: Document) -> dict[str, Broker]:
+    """The brokers that are switched on here."""
+    return {
+        name: Broker(
+            display_name=one.display_name,
+            client_id=one.client_id,
+            secret=one.client_secret.env or f"file:{one.client_secret.file}",
+            issuer=one.issuer,
+            authorize_url=one.authorize_url,
+            token_url=one.token_url,
+            revoke_url=one.revoke_url,
+            scopes=tuple(one.scopes),
+            before_expiry=int(one.refresh.before_expiry.total_seconds())
+            if isinstance(one.refresh.before_expiry, timedelta)
+            else one.refresh.before_expiry,
+            rotates_refresh_token=one.refresh.rotates_refresh_token,
+            never_expires=one.refresh.expires == "never",
+            relink_every=int(one.refresh.relink_every.total_seconds()) if one.refresh.relink_every else 0,
+        )
+        for name, one in document.brokers.brokers.items()
+        if document.enabled(one.enabled_if)
+    }
+
+
+def _approves(document: Document, alias: str) -> bool:
+    """Whether a link needs a second person: as the partner says, else as its persona does."""
+    partner = document.partners.partners[alias]
+    persona = document.partners.personas.get(partner.persona)
+    if partner.approve_connections is not None:
+        return partner.approve_connections
+    return persona is not None and persona.approve_connections
+
+
+def _alert_routes(document: Document, alias: str) -> tuple[AlertRoute, ...]:
+    """The partner's routes, each with the alerts it carries: its own list, or else the persona's."""
+    partner = document.partners.partners[alias]
+    persona = document.partners.personas.get(partner.persona)
+    usual = frozenset(persona.alerts if persona is not None else ())
+    return tuple(
+        AlertRoute(
+            alerts=frozenset(route.alerts) if route.alerts is not None else usual,
+            email=route.email,
+            webhook=route.webhook,
+            secret=None if route.secret is None else route.secret.env or f"file:{route.secret.file}",
+        )
+        for route in partner.alert_routes
     )
 
 
 def fingerprint(document: Document) -> str:
     """What tells whether two documents make the same rules (SHA-256, hexadecimal)."""
-    plain = json.dumps(asdict(policy_source(document)), sort_keys=True, default=sorted)
-    return hashlib.sha256(plain.encode()).hexdigest()
+    plain = orjson.dumps(policy_source(document), default=sorted, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(plain).hexdigest()
 
 
 def _grants(document: Document) -> list[Grant]:

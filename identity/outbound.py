@@ -14,7 +14,15 @@ import httpx
 
 
 class OutboundError(Exception):
-    """The other server gave no usable answer. The text names the server, never what was sent."""
+    """The other server gave no usable answer. The text names the server, never what was sent.
+
+    `sent`: whether the request may have reached it. `kind`: the exception behind it, by name.
+    """
+
+    def __init__(self, text: str, *, sent: bool = True, kind: str = "") -> None:
+        super().__init__(text)
+        self.sent = sent
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,12 @@ async def exchange(
     except TimeoutError:
         raise OutboundError(f"{where} did not answer within {timeout:g} s") from None
     except httpx.HTTPError as error:
-        raise OutboundError(f"{where} cannot be reached ({type(error).__name__})") from None
+        kind = type(error).__name__
+        # Nothing is sent before there is a connection, or to a destination that was refused.
+        unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) or kind.endswith(
+            "Refused"
+        )
+        raise OutboundError(f"{where} cannot be reached ({kind})", sent=not unsent, kind=kind) from None
 
 
 async def _once(

@@ -16,7 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from admin_sync.check.addresses import broker_addresses, client_addresses, provider_addresses
+from admin_sync.check.addresses import (
+    broker_addresses,
+    client_addresses,
+    provider_addresses,
+    webhook_addresses,
+)
 from admin_sync.check.grants import approvals, duplicates, elevated, requests
 from admin_sync.check.partners import domains, partner_references, partner_roles
 from admin_sync.check.references import (
@@ -52,6 +57,7 @@ CHECKS: Final[tuple[Callable[[Document], Iterator[Finding]], ...]] = (
     client_addresses,
     provider_addresses,
     broker_addresses,
+    webhook_addresses,
     partner_references,
     partner_roles,
     domains,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from admin_sync.errors import Finding
-from admin_sync.load.document import BROKERS, ROLES, Document
+from admin_sync.load.document import BROKERS, PARTNERS, ROLES, Document
 from admin_sync.load.positions import PathPart
 from admin_sync.load.schema import OidcProvider, WorkloadClient
 
@@ -100,6 +100,14 @@ def provider_addresses(document: Document) -> Iterator[Finding]:
         if isinstance(provider, OidcProvider):
             reason = _plain_nowhere_local(document, provider.environments, provider.issuer)
             yield from _finding(document, ROLES, ("identity_providers", alias, "issuer"), reason)
+
+
+def webhook_addresses(document: Document) -> Iterator[Finding]:
+    for alias, partner in document.partners.partners.items():
+        for number, route in enumerate(partner.alert_routes):
+            if route.webhook is not None:
+                place = ("partners", alias, "alert_routes", number, "webhook")
+                yield from _finding(document, PARTNERS, place, _plain_nowhere_local(document, None, route.webhook))
 
 
 def broker_addresses(document: Document) -> Iterator[Finding]:
