@@ -14,6 +14,7 @@ from vault_api import openapi
 from vault_api.connections import endpoints as connections
 from vault_api.health import endpoints as health
 from vault_api.health.checks import Readiness
+from vault_api.leases import endpoints as leases
 from vault_api.metrics import Metrics
 from vault_api.trail import endpoints as trail
 from vault_api.vault import Vault
@@ -42,6 +43,7 @@ def create_app(vault: Vault) -> FastAPI:
     app.state.readiness = Readiness(vault)
     app.router.routes.append(connections.release_route)
     app.include_router(connections.router)
+    app.include_router(leases.router)
     app.include_router(trail.router)
     app.include_router(health.router)
     openapi.describe(app, {connections.RELEASE_PATH: connections.RELEASE_OPENAPI})

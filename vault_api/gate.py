@@ -37,6 +37,9 @@ from vault_api.permissions import Call
 from vault_api.trail.record import Trail
 from vault_api.trail.rejected import RejectedTokens
 
+PLATFORM = "-"
+"""What stands for the partner in a call that is about none: no partner can be called that."""
+
 _log = structlog.get_logger("vault_api.gate")
 
 
@@ -81,7 +84,12 @@ class Admitted(Caller):
 
     def event(self, outcome: str, **members: object) -> AuditEvent:
         """An audit event about this request, on the partner's account."""
-        filled = {"partner": self.partner, "decision_id": self.decision.decision_id, **members}
+        filled = {
+            "partner": None if self.call.platform else self.partner,
+            "decision_id": self.decision.decision_id,
+            "roles": self.decision.reasons,
+            **members,
+        }
         # Not super(): slots=True makes a new class, which zero-argument super() does not know.
         return Caller.event(self, outcome, **filled)
 
@@ -106,12 +114,21 @@ class Gate:
         self._metrics = metrics
         self._environment = environment
 
-    async def caller(self, request: Request, call: Call, partner: str, connection: str | None = None) -> Caller:
-        """Who sends this request.
+    async def caller(
+        self,
+        request: Request,
+        call: Call,
+        partner: str = PLATFORM,
+        connection: str | None = None,
+        *,
+        among: str = "connections",
+    ) -> Caller:
+        """Who sends this request. `among` says what the partner has of which `connection` is the name of one.
 
         Raises TokenRejected (401), KeysUnavailable (503), AuditUnavailable (503).
         """
-        resource, ip = _resource(partner, connection), request.client.host if request.client else None
+        resource = "platform" if call.platform else _resource(partner, connection, among)
+        ip = request.client.host if request.client else None
         token = None
         try:
             token = bearer_token(request)
@@ -129,24 +146,28 @@ class Gate:
         self._metrics.tokens.labels("accepted").inc()
         return Caller(call=call, principal=principal, partner=partner, connection=connection, resource=resource, ip=ip)
 
-    async def admit(self, caller: Caller, resource: Mapping[str, str] | None = None) -> Admitted:
+    async def admit(
+        self, caller: Caller, resource: Mapping[str, str] | None = None, *, permission: str | None = None
+    ) -> Admitted:
         """The caller, if the policy allows the call; `resource` is what else the policy should know.
+
+        `permission` asks for another one than the call's own, where what is asked for needs more than that.
 
         Raises Problem (401 step-up, 403, 404), PolicyUnavailable (503), AuditUnavailable (503).
         """
         try:
             decision = await self._policy.decide(
                 caller.principal,
-                caller.call.permission,
+                permission or caller.call.permission,
                 environment=self._environment,
-                partner=caller.partner,
+                partner=None if caller.call.platform else caller.partner,
                 resource=resource,
             )
         except PolicyUnavailable:
             await self._trail.record(caller.event("failure", reason="policy_unavailable"))
             raise
-        nameable = names.is_partner(caller.partner) and (
-            caller.connection is None or names.is_connection(caller.connection)
+        nameable = caller.call.platform or (
+            names.is_partner(caller.partner) and (caller.connection is None or names.is_connection(caller.connection))
         )
         if decision.allow and nameable:
             return Admitted(
@@ -204,15 +225,15 @@ class Gate:
             return not_found()
         if decision.step_up is not None:
             return step_up_required(decision)
-        if caller.principal.membership(caller.partner) is None:
+        if not caller.call.platform and caller.principal.membership(caller.partner) is None:
             # 403 would say that the partner exists.
             return not_found()
         return forbidden(decision)
 
 
-def _resource(partner: str, connection: str | None) -> str:
+def _resource(partner: str, connection: str | None, among: str) -> str:
     """How audit lines name what was asked for. What could be no name is not repeated: it may be anything."""
     shown = partner if names.is_partner(partner) else "?"
     if connection is None:
         return f"partners/{shown}"
-    return f"partners/{shown}/connections/{connection if names.is_connection(connection) else '?'}"
+    return f"partners/{shown}/{among}/{connection if names.is_connection(connection) else '?'}"

@@ -32,6 +32,17 @@ class Metrics:
         )
         self.releases = Counter("vault_releases", "Access tokens released.", registry=registry)
         self.stores = Counter("vault_stores", "Token sets stored.", registry=registry)
+        self.leases_issued = Counter("vault_leases_issued", "Leases issued.", ("kind",), registry=registry)
+        self.leases_ended = Counter(
+            "vault_leases_ended",
+            "Leases whose target has said that they are gone.",
+            ("kind", "reason"),
+            registry=registry,
+        )
+        self.leases = Gauge("vault_leases", "Leases that are not known to be gone.", ("state",), registry=registry)
+        self.leases_irrevocable = Gauge(
+            "vault_leases_irrevocable", "Leases that do not end. Any is an incident.", registry=registry
+        )
         self.integrity_failures = Counter(
             "vault_integrity_failures", "Sealed values that did not open. Any is an incident.", registry=registry
         )

@@ -13,16 +13,27 @@ from typing import NamedTuple
 class _Call(NamedTuple):
     event: str
     permission: str
+    platform: bool = False
 
 
 class Call(Enum):
-    """Everything that can be asked of the vault on behalf of a partner."""
+    """Everything that can be asked of the vault: on behalf of a partner, or about the platform as a whole."""
 
     STORE = _Call("credential.store", "connection:link")
     RELEASE = _Call("credential.release", "credential:release")
     READ = _Call("credential.read", "connection:read")
     LIST = _Call("connection.list", "connection:read")
     READ_AUDIT = _Call("audit.read", "connection:read")
+    # What a lease holds needs more permissions, one for each of its scopes: see leases/templates.py.
+    LEASE_ISSUE = _Call("lease.issue", "credential:release")
+    LEASE_RENEW = _Call("lease.renew", "credential:release")
+    # One's own; somebody else's needs connection:revoke besides.
+    LEASE_REVOKE = _Call("lease.revoke", "credential:release")
+    LEASE_READ = _Call("lease.read", "connection:read")
+    LEASE_LIST = _Call("lease.list", "connection:read")
+    LEASES_END = _Call("lease.revoke", "lease:revoke", platform=True)
+    PARTNER_DIGEST = _Call("digest.read", "connection:read")
+    DIGEST = _Call("digest.read", "audit:view", platform=True)
 
     @property
     def event(self) -> str:
@@ -33,3 +44,8 @@ class Call(Enum):
     def permission(self) -> str:
         """What OPA is asked for."""
         return self.value.permission
+
+    @property
+    def platform(self) -> bool:
+        """Whether it is about no single partner."""
+        return self.value.platform

@@ -26,6 +26,10 @@ class VaultSettings(IdentitySettings, KmsSettings):
     """How long a derived key stays in memory, and thus how long a removed salt or a lost KMS goes unnoticed."""
     audit_lag_seconds: float = Field(default=30.0, gt=0, le=3600, validation_alias="VAULT_AUDIT_LAG_SECONDS")
     """How far the audit file may fall behind the database before the vault says that it is not ready."""
+    leases_file: Path | None = Field(default=None, validation_alias="VAULT_LEASES_FILE")
+    """What may be lent (see `vault_api/leases/templates.py`); without it nothing is."""
+    lease_review_seconds: float = Field(default=5.0, gt=0, le=300, validation_alias="VAULT_LEASE_REVIEW_SECONDS")
+    """How often the policy is asked again about every lease, and thus how long one may outlive a freeze."""
     keycloak_admin_url: str = Field(validation_alias="VAULT_KEYCLOAK_ADMIN_URL")
     service_token_url: str | None = Field(default=None, validation_alias="VAULT_TOKEN_URL")
     """Where the vault gets its own token; the realm's token endpoint unless set."""

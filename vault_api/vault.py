@@ -26,6 +26,8 @@ from vault_api.connections.service import ConnectionService
 from vault_api.gate import Gate
 from vault_api.keyring import Keyring
 from vault_api.kms import KmsRefused, WatchedKms, open_kms
+from vault_api.leases.compose import Leases, open_leases
+from vault_api.leases.repository import LeaseRepository
 from vault_api.metrics import Metrics
 from vault_api.refresh import PutOff
 from vault_api.salts import KeycloakSalts
@@ -37,7 +39,6 @@ from vault_api.store.repository import Repository
 from vault_api.trail.record import Trail
 from vault_api.trail.rejected import RejectedTokens
 from vault_api.trail.shipper import Pending, Shipper
-
 
 _log = structlog.get_logger("vault_api.vault")
 
@@ -63,6 +64,7 @@ class Vault:
     rejected: RejectedTokens
     gate: Gate
     connections: ConnectionService
+    leases: Leases
     shipper: Shipper
     http: httpx.AsyncClient
 
@@ -142,6 +144,17 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
     gate = Gate(verifier, policy, trail, rejected, metrics, environment=settings.environment)
     salts = KeycloakSalts(http, settings.keycloak_admin_url, token)
     keyring = Keyring(kms, salts, repository, max_age=settings.key_seconds)
+    connections = ConnectionService(repository, keyring, trail, gate, metrics, freshness=PutOff(database))
+    leases = open_leases(
+        settings,
+        LeaseRepository(database, appended=pending.add),
+        connections=connections,
+        keyring=keyring,
+        policy=policy,
+        trail=trail,
+        gate=gate,
+        metrics=metrics,
+    )
     return Vault(
         settings=settings,
         metrics=metrics,
@@ -155,7 +168,8 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         trail=trail,
         rejected=rejected,
         gate=gate,
-        connections=ConnectionService(repository, keyring, trail, gate, metrics, freshness=PutOff(database)),
+        connections=connections,
+        leases=leases,
         shipper=shipper,
         http=http,
     )

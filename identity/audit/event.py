@@ -26,6 +26,7 @@ class AuditEvent:
     `failure`; `reason` is a stable code that explains an outcome. `actor` is who did it (see
     `Principal.actor`), `action` the permission or operation asked for, `resource` what it was asked
     on. `session` is the login session, `key_version` the sealing key's. None means "does not apply".
+    `roles` are the roles by which the policy allowed it, as its decision names them (`partner_role:…`).
     """
 
     event: str
@@ -42,6 +43,7 @@ class AuditEvent:
     assurance_level: str | None = None
     amr: tuple[str, ...] = ()
     key_version: int | None = None
+    roles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -49,10 +51,17 @@ class AuditEvent:
             if isinstance(value, str):
                 object.__setattr__(self, field.name, _safe(value))
         object.__setattr__(self, "amr", tuple(_safe(str(method)) for method in self.amr[:16]))
+        object.__setattr__(self, "roles", tuple(_safe(str(role)) for role in self.roles[:16]))
 
     def record(self) -> dict[str, Any]:
-        """The event as JSON members; absent ones are null, so that every line has the same shape."""
-        return {**asdict(self), "amr": list(self.amr)}
+        """The event as JSON members; absent ones are null, so that every line has the same shape.
+
+        Only `roles` is left out where no decision was taken, as in every line from before it was recorded.
+        """
+        record = {**asdict(self), "amr": list(self.amr), "roles": list(self.roles)}
+        if not self.roles:
+            del record["roles"]
+        return record
 
 
 def event_by(principal: Principal, event: str, outcome: str, **members: Any) -> AuditEvent:

@@ -25,8 +25,8 @@ WAYS_AROUND = {
     "no FORCE": ("ALTER TABLE vault.credential NO FORCE ROW LEVEL SECURITY", "credential: row level security is not"),
     "row security off": ("ALTER TABLE vault.audit DISABLE ROW LEVEL SECURITY", "audit: row level security is not"),
     "a new table without it": (
-        "CREATE TABLE vault.lease (partner text PRIMARY KEY)",
-        "lease: row level security is not",
+        "CREATE TABLE vault.unguarded (partner text PRIMARY KEY)",
+        "unguarded: row level security is not",
     ),
     "a second, wider policy": ("CREATE POLICY wide ON vault.connection USING (true)", "connection: has another policy"),
     "the policy widened": (

@@ -28,10 +28,10 @@ class PolicyServer:
         self.log = home / "opa.log"
         create_key(home / "key.pem", home / "key.pub.pem")
 
-    def serve(self, source: PolicySource) -> None:
+    def serve(self, source: PolicySource, *, frozen: bool = False) -> None:
         """Builds a bundle of `source` and answers from it when this returns."""
         home = self._home
-        bundle = build_bundle(source, policy_dir=RULES, key=home / "key.pem", opa=self._binary)
+        bundle = build_bundle(source, policy_dir=RULES, key=home / "key.pem", opa=self._binary, frozen=frozen)
         self.end()
         (home / "bundle.tar.gz").write_bytes(bundle.content)
         with self.log.open("ab") as output:

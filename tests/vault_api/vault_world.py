@@ -52,17 +52,23 @@ POLICY = PolicySource(
         "connection:read": Permission(partner_scoped=True),
         "connection:link": Permission(partner_scoped=True),
         "credential:release": Permission(partner_scoped=True),
+        "connection:revoke": Permission(partner_scoped=True),
+        "lease:revoke": Permission(),
+        "audit:view": Permission(),
     },
-    roles={"super_admin": Role(permissions=frozenset({READER}))},
+    roles={"super_admin": Role(permissions=frozenset({READER, "lease:revoke", "audit:view"}))},
     partner_roles={
         "partner-trader": PartnerRole(permissions=frozenset({READER, "connection:link", "credential:release"})),
+        "partner-admin": PartnerRole(
+            permissions=frozenset({READER, "connection:link", "credential:release", "connection:revoke"})
+        ),
         "partner-analyst": PartnerRole(permissions=frozenset({READER})),
     },
     partners={
         name: Partner(
             persona="live-trading",
             brokers=frozenset({"paper", "alpaca"}),
-            roles=frozenset({"partner-trader", "partner-analyst"}),
+            roles=frozenset({"partner-trader", "partner-analyst", "partner-admin"}),
         )
         for name in PARTNERS
     },
