@@ -202,9 +202,9 @@ def _checked(method: str, target: str, answer: Answer) -> Answer:
     if status in (401, 403):
         raise NotAllowed(f"Keycloak does not allow {method} {target} ({status}); grant the service account that right")
     if status == 429:
-        raise Throttled(f"too many requests: {method} {target} was turned away (429)", _retry_after(answer))
+        raise Throttled(f"too many requests: {method} {target} was turned away (429)", _retry_after(answer), status)
     if status >= 500:
-        raise NotReachable(f"Keycloak failed on {method} {target} ({status}): {reason}", _retry_after(answer))
+        raise NotReachable(f"Keycloak failed on {method} {target} ({status}): {reason}", _retry_after(answer), status)
     raise Refused(f"Keycloak refused {method} {target} ({status}): {reason}", status, text)
 
 

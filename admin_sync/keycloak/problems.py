@@ -10,12 +10,14 @@ class KeycloakProblem(Exception):
 class NotReachable(KeycloakProblem):
     """Keycloak did not answer, or answered 5xx; the request may or may not have taken effect.
 
-    `retry_after` is how many seconds the server asked for before the next try, or None.
+    `retry_after` is how many seconds the server asked for before the next try, or None; `status` is
+    that of its answer, or None when there was none.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.status = status
 
 
 class Throttled(NotReachable):

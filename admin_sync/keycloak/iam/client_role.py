@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer, attribute, is_managed
 from admin_sync.keycloak.connection import Refused, segment
 from admin_sync.keycloak.iam import lookup
-from admin_sync.model import MANAGED_ATTRIBUTE, Ref, Resource
+from admin_sync.model import MANAGED_ATTRIBUTE, Json, Ref, Resource
 from admin_sync.refs import CLIENT_ROLE
 
 
@@ -37,12 +37,7 @@ class ClientRoleAdapter:
             writer.connection.delete(f"{writer.path}/roles-by-id/{change.before.server_id}")
             return
         assert change.after is not None  # noqa: S101
-        wanted = change.after.attrs
-        body = {
-            "name": name,
-            "description": wanted["description"],
-            "attributes": {MANAGED_ATTRIBUTE: [wanted["managed_by"]]},
-        }
+        body = representation(name, change.after.attrs)
         place = f"{writer.path}/clients/{lookup.client(writer, client)}/roles"
         if change.action is Action.UPDATE:
             writer.connection.put(f"{place}/{segment(name)}", body)
@@ -52,3 +47,12 @@ class ClientRoleAdapter:
         except Refused as problem:
             if problem.status != 409:
                 raise
+
+
+def representation(name: str, wanted: Mapping[str, Json]) -> Json:
+    """A client's role as Keycloak takes it."""
+    return {
+        "name": name,
+        "description": wanted["description"],
+        "attributes": {MANAGED_ATTRIBUTE: [wanted["managed_by"]]},
+    }

@@ -43,18 +43,19 @@ class RoleAdapter:
         wanted = change.after.attrs
         if change.action is Action.CREATE:
             try:
-                writer.connection.post(f"{writer.path}/roles", _representation(name, wanted, {}))
+                writer.connection.post(f"{writer.path}/roles", representation(name, wanted, {}))
             except Refused as problem:
                 if problem.status != 409:
                     raise
         else:
             path = f"{writer.path}/roles/{segment(name)}"
             found = writer.connection.get(path) or {}
-            writer.connection.put(path, _representation(name, wanted, found.get("attributes") or {}))
-        writer.defer(lambda: _settle_includes(writer, change))
+            writer.connection.put(path, representation(name, wanted, found.get("attributes") or {}))
+        defer_includes(writer, change)
 
 
-def _representation(name: str, wanted: Any, attributes: dict[str, Json]) -> Json:
+def representation(name: str, wanted: Any, attributes: dict[str, Json]) -> Json:
+    """A role as Keycloak takes it, laid over the attributes that it has."""
     return {
         "name": name,
         "description": wanted["description"],
@@ -66,11 +67,20 @@ def _representation(name: str, wanted: Any, attributes: dict[str, Json]) -> Json
     }
 
 
+def defer_includes(writer: Writer, change: Change) -> None:
+    """Settle what a role includes once every role of the plan is there."""
+    assert change.after is not None  # noqa: S101
+    if change.action is not Action.CREATE or change.after.attrs["includes"]:
+        writer.defer(lambda: _settle_includes(writer, change))
+
+
 def _settle_includes(writer: Writer, change: Change) -> None:
     assert change.after is not None  # noqa: S101
     before = change.before.attrs if change.before else {"includes": [], "client_includes": []}
-    path = f"{writer.path}/roles-by-id/{lookup.role(writer, change.ref.name)['id']}/composites"
     wanted, had = set(change.after.attrs["includes"]), set(before["includes"])
+    if wanted == had and not before["client_includes"]:
+        return
+    path = f"{writer.path}/roles-by-id/{lookup.role(writer, change.ref.name)['id']}/composites"
     if wanted - had:
         writer.connection.post(path, [lookup.role(writer, name) for name in sorted(wanted - had)])
     surplus = [lookup.role(writer, name) for name in sorted(had - wanted)]

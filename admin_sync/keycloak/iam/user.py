@@ -6,13 +6,13 @@ maps groups, and pages, instead of a request for each account.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer, attribute, is_managed
 from admin_sync.keycloak.connection import Refused
 from admin_sync.keycloak.iam import lookup
-from admin_sync.model import MANAGED_ATTRIBUTE, Ref, Resource
+from admin_sync.model import MANAGED_ATTRIBUTE, Json, Ref, Resource
 from admin_sync.refs import USER
 
 
@@ -48,14 +48,7 @@ class UserAdapter:
             return
         assert change.after is not None  # noqa: S101
         wanted = change.after.attrs
-        body = {
-            "username": wanted["email"],
-            "email": wanted["email"],
-            "emailVerified": wanted["email_verified"],
-            "enabled": True,
-            "requiredActions": wanted["required_actions"],
-            "attributes": {MANAGED_ATTRIBUTE: [wanted["managed_by"]]},
-        }
+        body = representation(wanted)
         try:
             writer.remember(change.ref, writer.connection.post(f"{writer.path}/users", body))
         except Refused as problem:
@@ -66,3 +59,15 @@ class UserAdapter:
                 lookup.user(writer, wanted["email"])
             except LookupError:
                 raise problem from None
+
+
+def representation(wanted: Mapping[str, Json]) -> dict[str, Json]:
+    """A new account as Keycloak takes it: no password, and something to do at the first login."""
+    return {
+        "username": wanted["email"],
+        "email": wanted["email"],
+        "emailVerified": wanted["email_verified"],
+        "enabled": True,
+        "requiredActions": wanted["required_actions"],
+        "attributes": {MANAGED_ATTRIBUTE: [wanted["managed_by"]]},
+    }
