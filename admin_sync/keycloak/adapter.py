@@ -8,12 +8,12 @@ line in `admin_sync.keycloak.registry`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from admin_sync.check.references import RESERVED_CLIENTS, RESERVED_ROLES
 from admin_sync.diff import Change
-from admin_sync.keycloak.connection import Connection, segment
+from admin_sync.keycloak.connection import segment
 from admin_sync.model import MANAGED_ATTRIBUTE, MANAGED_BY, Json, Ref, Resource
 
 
@@ -79,12 +79,23 @@ Observer = Callable[[Change, Exception | None], None]
 """Called after each change with what went wrong, or None. What it raises stops the run."""
 
 
+class Calls(Protocol):
+    """The admin calls that an adapter makes while it writes: of a connection, or of a recorder of them."""
+
+    def get(self, path: str, **query: str | int | bool) -> Json: ...
+    def query(self, path: str, **query: str | int | bool) -> Json: ...
+    def pages(self, path: str, **query: str | int | bool) -> Iterator[Json]: ...
+    def post(self, path: str, body: Json = None) -> str | None: ...
+    def put(self, path: str, body: Json = None) -> None: ...
+    def delete(self, path: str, body: Json = None) -> None: ...
+
+
 class Writer:
     """Where changes go, with the lookups that writing needs (names to server ids)."""
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Calls,
         realm: str,
         ids: Mapping[Ref, str] | None = None,
         secret: Callable[[str], str | None] = lambda alias: None,

@@ -8,6 +8,8 @@ from typing import Protocol
 from admin_sync.diff import Change
 from admin_sync.errors import Misconfigured
 from admin_sync.keycloak.adapter import Observer
+from admin_sync.keycloak.bulk.capability import Absent, ask
+from admin_sync.keycloak.bulk.gateway import BulkGateway
 from admin_sync.keycloak.choice import PARALLELISM, Choice
 from admin_sync.keycloak.connection import Connection
 from admin_sync.keycloak.rest.gateway import RestGateway
@@ -43,11 +45,29 @@ class Gateway(Protocol):
         ...
 
 
-def choose(connection: Connection, realm: str, choice: Choice = Choice.AUTO, parallelism: int = PARALLELISM) -> Gateway:
+def choose(
+    connection: Connection,
+    realm: str,
+    choice: Choice = Choice.AUTO,
+    parallelism: int = PARALLELISM,
+    *,
+    home: str = "master",
+    note: Callable[[str], None] = lambda text: None,
+) -> Gateway:
     """The gateway for a realm: the bulk provider where the server offers it and the choice allows it.
 
-    Raises Misconfigured when only the bulk provider may be taken and the server has none.
+    `home` is the realm of our own account, which is asked when `realm` does not exist yet; `note` gets
+    a line where the choice is worth one. Raises Misconfigured when only the bulk provider may be taken
+    and cannot be, and KeycloakProblem.
     """
-    if choice is Choice.BULK:
-        raise Misconfigured(f"Keycloak offers no bulk provider for {realm}; install it, or take --gateway rest")
-    return RestGateway(connection, parallelism)
+    rest = RestGateway(connection, parallelism)
+    if choice is Choice.REST:
+        return rest
+    try:
+        capability = ask(connection, (realm, home))
+    except Absent as reason:
+        if choice is Choice.BULK:
+            raise Misconfigured(f"no bulk provider for {realm}: {reason}; install it, or take --gateway rest") from None
+        note(f"{realm}: by Keycloak's own API, since {reason}")
+        return rest
+    return BulkGateway(connection, capability, rest.read if choice is Choice.AUTO else None, note)

@@ -16,6 +16,7 @@ realm with one complete flow in use, and the next apply clears up and goes on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from admin_sync.diff import Action, Change
@@ -42,6 +43,14 @@ BINDINGS: Final = {
 _PROVIDER_BINDINGS: Final = ("firstBrokerLoginFlowAlias", "postBrokerLoginFlowAlias")
 _REPLACED: Final = "replaced"
 _PRIORITY_STEP: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What points at a flow: fields of the realm, and identity providers with the fields of theirs."""
+
+    fields: list[str]
+    providers: list[tuple[Mapping[str, Json], list[str]]]
 
 
 class FlowAdapter:
@@ -100,9 +109,11 @@ class FlowAdapter:
     def _replace(self, writer: Writer, current: Mapping[str, Json], wanted: Mapping[str, Json]) -> None:
         alias = current["alias"]
         replaced = f"{alias} {_REPLACED}"
+        # Asked before the flow gets another name, for who only records these calls cannot answer after it.
+        bound = _bindings(writer, alias)
         _rename_tree(writer, current, replaced, add=f" {_REPLACED}")
         _build(writer, alias, wanted)
-        _move_bindings(writer, replaced, alias)
+        _move_bindings(writer, bound, alias)
         _delete(writer, current)
 
 
@@ -258,14 +269,22 @@ def _bound(writer: Writer, alias: str) -> bool:
     return any(provider.get(field) == alias for provider in providers for field in _PROVIDER_BINDINGS)
 
 
-def _move_bindings(writer: Writer, old: str, new: str) -> None:
+def _bindings(writer: Writer, alias: str) -> _Bound:
+    """What points at a flow."""
     realm = writer.connection.get(writer.path)
-    fields = {field: new for field in BINDINGS.values() if realm.get(field) == old}
-    if fields:
-        representation.change(writer, fields)
-    instances = f"{writer.path}/identity-provider/instances"
-    for provider in writer.connection.get(instances) or []:
-        moved = {field: new for field in _PROVIDER_BINDINGS if provider.get(field) == old}
-        if moved:
-            # The masked secret in what was read tells Keycloak to keep the one that it has.
-            writer.connection.put(f"{instances}/{segment(provider['alias'])}", {**provider, **moved})
+    fields = [field for field in BINDINGS.values() if realm.get(field) == alias]
+    providers = []
+    for provider in writer.connection.get(f"{writer.path}/identity-provider/instances") or []:
+        held = [field for field in _PROVIDER_BINDINGS if provider.get(field) == alias]
+        if held:
+            providers.append((provider, held))
+    return _Bound(fields, providers)
+
+
+def _move_bindings(writer: Writer, bound: _Bound, alias: str) -> None:
+    if bound.fields:
+        representation.change(writer, dict.fromkeys(bound.fields, alias))
+    for provider, fields in bound.providers:
+        # The masked secret in what was read tells Keycloak to keep the one that it has.
+        path = f"{writer.path}/identity-provider/instances/{segment(provider['alias'])}"
+        writer.connection.put(path, {**provider, **dict.fromkeys(fields, alias)})

@@ -1,0 +1,177 @@
+"""A realm in one request, its changes in one transaction or as few as they fit in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import orjson
+
+from admin_sync.diff import Action, Change
+from admin_sync.keycloak.adapter import Observer, Writer
+from admin_sync.keycloak.base.realm import KIND as REALM
+from admin_sync.keycloak.bulk.batch import Batch, Stage
+from admin_sync.keycloak.bulk.capability import Capability, place
+from admin_sync.keycloak.bulk.reader import BulkReader
+from admin_sync.keycloak.bulk.recorder import Recorder, RecordingWriter
+from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed, Refused
+from admin_sync.keycloak.registry import ADAPTERS
+from admin_sync.keycloak.state import read_through
+from admin_sync.model import Current, Ref, printable
+
+Reading = Callable[[str], Current]
+
+
+class BulkGateway:
+    """Reads and writes realms with our provider in Keycloak.
+
+    `otherwise` reads a realm that the provider does not serve (its people are kept outside Keycloak, or
+    this account may not see all of it); None makes that an error. `note` gets a line for each transaction.
+    """
+
+    name: Final = "bulk"
+
+    def __init__(
+        self,
+        connection: Connection,
+        capability: Capability,
+        otherwise: Reading | None = None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._connection = connection
+        self._capability = capability
+        self._otherwise = otherwise
+        self._note = note
+        self._known: dict[str, BulkReader] = {}
+
+    def read(self, realm: str) -> Current:
+        """The state of one realm. Raises KeycloakProblem, and Refused where two of its objects share a name."""
+        self._known.pop(realm, None)
+        try:
+            document = self._connection.get(f"{place(realm)}/state")
+        except (Refused, NotAllowed) as problem:
+            if self._otherwise is None:
+                raise
+            self._note(
+                f"{realm}: read by Keycloak's own API, since its bulk provider does not serve it ({_said(problem)})"
+            )
+            return self._otherwise(realm)
+        reader = BulkReader(realm, document)
+        current = read_through(reader)
+        self._known[realm] = reader
+        return current
+
+    def write(
+        self,
+        changes: Sequence[Change],
+        realm: str,
+        ids: Mapping[Ref, str],
+        secret: Callable[[str], str | None],
+        observe: Observer,
+    ) -> int:
+        """Carry changes out; how many were done. Each transaction is all or nothing.
+
+        What is observed as done is committed. A realm that does not exist yet is made before all
+        else, in a request of its own. Raises what stopped it: KeycloakProblem or LookupError.
+        """
+        made = 0
+        if changes and changes[0].ref.kind == REALM and changes[0].action is Action.CREATE:
+            self._make(changes[0], realm, secret, observe)
+            made, changes = 1, changes[1:]
+        batch = self._record(changes, realm, ids, secret)
+        # What was read is about to be untrue.
+        self._known.pop(realm, None)
+        return made + self._commit(batch, changes, realm, observe)
+
+    def _make(self, change: Change, realm: str, secret: Callable[[str], str | None], observe: Observer) -> None:
+        try:
+            ADAPTERS[REALM].write(Writer(self._connection, realm, {}, secret), change)
+        except (KeycloakProblem, LookupError) as problem:
+            observe(change, problem)
+            raise
+        observe(change, None)
+
+    def _record(
+        self, changes: Sequence[Change], realm: str, ids: Mapping[Ref, str], secret: Callable[[str], str | None]
+    ) -> Batch:
+        batch = Batch()
+        recorder = Recorder(self._connection, realm, batch, self._known.get(realm))
+        writer = RecordingWriter(recorder, batch, realm, ids, secret)
+        for run in _runs(changes):
+            for change in run:
+                recorder.ref = change.ref
+                ADAPTERS[change.ref.kind].write(writer, change)
+            writer.finish_kind()
+        return batch
+
+    def _commit(self, batch: Batch, changes: Sequence[Change], realm: str, observe: Observer) -> int:
+        stages = batch.stages(self._capability)
+        last = {operation.ref: number for number, operation in enumerate(batch.operations)}
+        # A change that needs nothing of the server is done when what comes before it is.
+        waiting = [(change, last.get(change.ref, -1)) for change in changes]
+        created: list[str | None] = []
+        done = 0
+        for number, stage in enumerate(stages, start=1):
+            which = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
+            self._note(f"{realm}: {which}{stage.end - stage.start} operations in one transaction")
+            try:
+                created += self._apply(realm, stage, created)
+            except KeycloakProblem as problem:
+                blamed = _blamed(problem)
+                for change, _ in waiting:
+                    if str(change.ref) == blamed:
+                        observe(change, problem)
+                        break
+                raise
+            for change in [one for one, end in waiting if end < stage.end]:
+                observe(change, None)
+                done += 1
+            waiting = [one for one in waiting if one[1] >= stage.end]
+        for change, _ in waiting:
+            observe(change, None)
+            done += 1
+        return done
+
+    def _apply(self, realm: str, stage: Stage, created: Sequence[str | None]) -> list[str | None]:
+        try:
+            answer = self._connection.ask(f"{place(realm)}/apply", stage.document(created))
+        except Refused as problem:
+            raise _told(problem) from None
+        if not isinstance(answer, dict) or answer.get("applied") != stage.end - stage.start:
+            raise KeycloakProblem("the bulk provider's answer cannot be read; look at the realm before going on")
+        return list(answer["created"])
+
+
+def _runs(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """Runs of changes of one kind and direction, after which put-off work is due."""
+    for _, run in groupby(changes, key=lambda change: (change.ref.kind, change.action is Action.DELETE)):
+        yield list(run)
+
+
+def _answered(problem: Exception) -> dict[str, Any]:
+    """The provider's own words in a refusal."""
+    try:
+        found = orjson.loads(getattr(problem, "body", "") or "")
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _blamed(problem: Exception) -> str | None:
+    ref = _answered(problem).get("ref")
+    return ref if isinstance(ref, str) else None
+
+
+def _said(problem: Exception) -> str:
+    return printable(str(_answered(problem).get("message") or problem))
+
+
+def _told(problem: Refused) -> Refused:
+    """A refusal in the words of the provider, which names the operation, and what that means for the realm."""
+    said = _answered(problem)
+    if "message" not in said:
+        return problem
+    where = f"{said['ref']} (operation {said['operation']}, {said['status']}): " if "ref" in said else ""
+    text = f"Keycloak refused {where}{said['message']}; nothing of this transaction was done"
+    return Refused(printable(text), problem.status, problem.body)
