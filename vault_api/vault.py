@@ -145,9 +145,11 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
     salts = KeycloakSalts(http, settings.keycloak_admin_url, token)
     keyring = Keyring(kms, salts, repository, max_age=settings.key_seconds)
     connections = ConnectionService(repository, keyring, trail, gate, metrics, freshness=PutOff(database))
-    leases = open_leases(
+    leases = await open_leases(
         settings,
         LeaseRepository(database, appended=pending.add),
+        stack,
+        http=http,
         connections=connections,
         keyring=keyring,
         policy=policy,

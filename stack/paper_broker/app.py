@@ -11,7 +11,7 @@ import secrets
 import time
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -226,7 +226,8 @@ class PaperBroker:
             if found is None:
                 raise InvalidGrant("dead_subject_token")
             self._behaviour.counts["exchanges"] += 1
-            given = self._tokens(found, _narrowed(sent, found), None)
+            scopes = _narrowed(sent, found)
+            given = self._tokens(replace(found, family=self._grants.branch(found, scopes)), scopes, None)
             return {**given, "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}
         raise BadRequest("unsupported_grant_type")
 

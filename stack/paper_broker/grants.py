@@ -108,6 +108,15 @@ class Grants:
             )
         return token
 
+    def branch(self, grant: Grant, scopes: Sequence[str]) -> str:
+        """A family of its own for a narrowed token: it dies with the one it came from, and alone when revoked alone."""
+        family = f"{grant.family}/{secrets.token_hex(8)}"
+        with self._transaction():
+            self._database.execute(
+                "INSERT INTO family (id, account, scopes) VALUES (?, ?, ?)", (family, grant.account, " ".join(scopes))
+            )
+        return family
+
     def use_refresh(self, token: str, *, rotate: bool) -> Grant:
         """The grant of a refresh token, which with `rotate` is spent. One that was spent kills its family.
 
@@ -140,7 +149,9 @@ class Grants:
         """Kills the family of a token, whatever kind it is. False if there is no such token."""
         with self._transaction():
             done = self._database.execute(
-                "UPDATE family SET revoked = 1 WHERE id = (SELECT family FROM token WHERE digest = ?)", (digest(token),)
+                "UPDATE family SET revoked = 1 FROM token"
+                " WHERE token.digest = ? AND (family.id = token.family OR family.id LIKE token.family || '/%')",
+                (digest(token),),
             )
             return done.rowcount > 0
 

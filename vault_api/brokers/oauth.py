@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import httpx
 
@@ -14,7 +14,7 @@ from vault_api.brokers.answer import AnswerUnusable, TokenAnswer, error_code, to
 from vault_api.brokers.metadata import BrokerUnavailable, Metadata
 from vault_api.brokers.schemas import Broker
 from vault_api.brokers.secrets import NamedSecrets
-from vault_api.tokens import BrokerToken, RefreshToken
+from vault_api.tokens import AccessToken, BrokerToken, RefreshToken
 
 ANSWER_SECONDS = 15.0
 """How long a broker may take over one answer. Every claim on a refresh lasts longer than this."""
@@ -58,6 +58,17 @@ class BrokerClient:
     async def refresh(self, broker: Broker, token: RefreshToken) -> TokenAnswer:
         """New tokens for a refresh token. Raises BrokerRefused, BrokerUnavailable."""
         return await self._tokens(broker, {"grant_type": "refresh_token", "refresh_token": token.text()})
+
+    async def narrow(self, broker: Broker, token: AccessToken, scopes: Sequence[str]) -> TokenAnswer:
+        """Another access token with no more than those scopes (RFC 8693). Raises BrokerRefused, BrokerUnavailable."""
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token": token.text(),
+            "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "scope": " ".join(scopes),
+        }
+        return await self._tokens(broker, form)
 
     async def revoke(self, broker: Broker, token: BrokerToken) -> bool:
         """Revokes a token (RFC 7009); False where the broker has no endpoint for it.

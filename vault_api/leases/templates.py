@@ -3,6 +3,7 @@
     [limits]                              how many a partner and a person may hold at once
     [databases.<name>]                    url (no password), password_file
     [databases.<name>.scopes]             role on that database = the permission that covers it
+    [brokers.<name>]                      revokes_alone
     [brokers.<name>.scopes]               scope at that broker  = the permission that covers it
     [templates.<name>]                    database or broker, scopes, partners, ttl, max_ttl, connection_limit
 
@@ -74,9 +75,19 @@ class DatabaseTarget(_Part):
 
 
 class BrokerTarget(_Part):
-    """A broker whose tokens may be narrowed, and the scopes there that may be lent."""
+    """A broker whose tokens may be narrowed, and the scopes there that may be lent.
+
+    revokes_alone: the operator has tried that revoking a narrowed token leaves the original alive
+    """
 
     scopes: Mapping[Scope, Permission]
+    revokes_alone: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_ended(self) -> Self:
+        if not self.revokes_alone:
+            raise ValueError("set revokes_alone = true once you have seen that it does; else nothing can be lent there")
+        return self
 
 
 class Template(_Part):
