@@ -6,10 +6,11 @@ gap between the two. What it does guarantee is that a role name exists once: cre
 somebody else has it. It lies there and not in the realm it protects because it must exist before
 that realm does. The role's attributes name the holder and say until when.
 
-A holder renews its lease while it works. A lease that ran out is reclaimed, as is one whose process
-is gone from this same host. Reclaiming deletes the role by the id that was read, so of two that
-reclaim at once one finds nothing to delete and loses the race to create. A holder whose lease was
-reclaimed learns it at its next renewal and stops writing.
+A holder renews its lease while it works. When it ends is written and judged by Keycloak's clock, as
+its tokens tell it, so that the clocks of two hosts need not agree. A lease that ran out is
+reclaimed, as is one whose process is gone from this same host. Reclaiming deletes the role by the id
+that was read, so of two that reclaim at once one finds nothing to delete and loses the race to
+create. A holder whose lease was reclaimed learns it at its next renewal and stops writing.
 """
 
 from __future__ import annotations
@@ -63,9 +64,18 @@ class Lock:
 
 @contextmanager
 def hold(
-    connection: Connection, account_realm: str, realm: str, *, wait: float = 0.0, clock: Callable[[], float] = time.time
+    connection: Connection,
+    account_realm: str,
+    realm: str,
+    *,
+    wait: float = 0.0,
+    clock: Callable[[], float] | None = None,
 ) -> Iterator[Lock]:
-    """The lock of one realm for the time of a block. Raises LockHeld after `wait` seconds."""
+    """The lock of one realm for the time of a block. Raises LockHeld after `wait` seconds.
+
+    `clock` is Keycloak's unless a test has another.
+    """
+    clock = clock or connection.time
     place = f"/{segment(account_realm)}/roles/{segment(f'tradepulse-lock.{realm}')}"
     lock = Lock(place, _acquire(connection, account_realm, realm, place, wait=wait, clock=clock))
     done = threading.Event()

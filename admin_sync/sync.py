@@ -23,6 +23,7 @@ from admin_sync.diff import Change, Plan, diff
 from admin_sync.errors import Interrupted
 from admin_sync.guard import Allowances, Situation, guard
 from admin_sync.impact import Effect, effects
+from admin_sync.interrupt import Stop, stoppable
 from admin_sync.keycloak.base.desired import base_resources
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed
 from admin_sync.keycloak.gateway import Gateway, choose
@@ -38,6 +39,9 @@ ATTEMPTS: Final = 6
 """How often the rest of a plan is tried when Keycloak fails for a while; with the pauses, about half a minute."""
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds; a server that asks for a longer pause is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class Session:
     facts: Facts
     note: Callable[[str], None] = field(default=lambda text: None)
     """Where progress goes."""
+    warn: Callable[[str], None] = field(default=lambda text: None)
+    """Where a line goes that everybody has to see."""
     _gateways: dict[str, Gateway] = field(default_factory=dict, init=False, repr=False)
 
     def plan(self, environment: str) -> Planned:
@@ -92,7 +98,9 @@ class Session:
         return self._gateways[realm]
 
     def base(self, environment: str) -> list[Resource]:
-        """The base realm of an environment."""
+        """The base realm of an environment; nothing where the realm has one of its own."""
+        if self.document.roles.environments[environment].base == "theirs":
+            return []
         realm = self.document.roles.realm
         variables = {
             **self.document.environ,
@@ -137,14 +145,19 @@ class Locked:
         guard(session.situation(planned, allowed))
         if planned.plan.empty:
             return planned
-        progress = _Progress(planned.plan, trail, session.note, self._lock)
+        with stoppable(session.warn) as stop:
+            return self._carry_out(planned, _Progress(planned.plan, trail, session.note, self._lock, stop), trail, stop)
+
+    def _carry_out(self, planned: Planned, progress: _Progress, trail: Trail, stop: Stop) -> Planned:
+        session = self._session
         trail.started(planned.plan)
         left = planned
         reason: Exception | None = None
         for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(_PAUSES[min(attempt, len(_PAUSES)) - 1])
             try:
+                if attempt:
+                    asked = getattr(reason, "retry_after", None) or 0.0
+                    stop.pause(max(_PAUSES[min(attempt, len(_PAUSES)) - 1], min(asked, _LONGEST_PAUSE)))
                 if self._lock is not None:
                     self._lock.check()
                 reason = self._write(left, progress)
@@ -194,11 +207,12 @@ class Locked:
 class _Progress:
     """Counts what was done, once for each object, and writes each into the audit trail."""
 
-    def __init__(self, plan: Plan, trail: Trail, note: Callable[[str], None], lock: Lock | None) -> None:
+    def __init__(self, plan: Plan, trail: Trail, note: Callable[[str], None], lock: Lock | None, stop: Stop) -> None:
         self._plan = plan
         self._trail = trail
         self._note = note
         self._lock = lock
+        self._stop = stop
         self._done: set[object] = set()
         self._mutex = Mutex()
 
@@ -214,6 +228,7 @@ class _Progress:
             self._note(f"{self._plan.realm}: {self.done} of {len(self._plan.changes)}")
         if self._lock is not None:
             self._lock.check()
+        self._stop.check()
 
     def __str__(self) -> str:
         return f"applied {self.done} of {len(self._plan.changes)} changes to {self._plan.realm}, a re-run is safe"

@@ -10,7 +10,7 @@ import typer
 from admin_sync import saved_plan
 from admin_sync.bundle.errors import BundleError
 from admin_sync.commands import bundle
-from admin_sync.commands.arguments import Wait, command, group
+from admin_sync.commands.arguments import Gateway, Parallelism, Wait, command, group
 from admin_sync.commands.options import Options
 from admin_sync.commands.showing import Show, show
 from admin_sync.console import DONE
@@ -48,6 +48,8 @@ def apply(
     allow_lockout: AllowLockout = False,
     allow_shredding: AllowShredding = None,
     wait: Wait = 0.0,
+    gateway: Gateway = None,
+    parallelism: Parallelism = None,
 ) -> int:
     """Make the realms as declared, then publish the policy bundle. A re-run is always safe."""
     allowed = Allowances(
@@ -66,7 +68,7 @@ def apply(
         if absent or not saved:
             raise Refused(f"the saved plan is not for {', '.join(absent) or 'any environment'}; make the plan again")
         wanted = tuple(name for name in wanted if name in saved)
-    session = options.session(document)
+    session = options.session(document, gateway=gateway, parallelism=parallelism)
     shown = show(options, session)
     views: list[Json] = []
     applied: list[str] = []

@@ -10,6 +10,7 @@ and returns the exit code; called directly, as tests do, it is the plain functio
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,7 @@ import typer
 
 from admin_sync.commands.options import Options
 from admin_sync.console import Console, run
+from admin_sync.keycloak.choice import MOST_PARALLEL, PARALLELISM, Choice
 
 DEFAULT_CONFIG: Final = Path("configs/iam")
 
@@ -35,7 +37,30 @@ class PlanFormat(StrEnum):
 
 
 Format = Annotated[PlanFormat | None, typer.Option("--format", help="How to show a plan.")]
-Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the lock.")]
+
+
+def _finite(seconds: float) -> float:
+    if not 0 <= seconds < math.inf:
+        raise typer.BadParameter("a number of seconds is needed, 0 or more")
+    return seconds
+
+
+Wait = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", callback=_finite, help="How long to wait for the lock.")
+]
+Gateway = Annotated[
+    Choice | None, typer.Option("--gateway", help="How to reach the realm. Default: ADMIN_SYNC_GATEWAY, or auto.")
+]
+Parallelism = Annotated[
+    int | None,
+    typer.Option(
+        "--parallelism",
+        metavar="N",
+        min=1,
+        max=MOST_PARALLEL,
+        help=f"Requests at once. Default: ADMIN_SYNC_PARALLELISM, or {PARALLELISM}.",
+    ),
+]
 
 _Config = Annotated[Path, typer.Option("--config", metavar="DIR", help="The configuration directory.")]
 _Env = Annotated[

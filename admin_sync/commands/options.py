@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from admin_sync.check import checked
 from admin_sync.console import Console
 from admin_sync.desired.facts import gather
 from admin_sync.errors import Finding, InvalidInput
+from admin_sync.keycloak.choice import Choice
 from admin_sync.keycloak.connection import Connection
 from admin_sync.load.document import Document
 from admin_sync.settings import Settings, settings
@@ -49,9 +50,11 @@ class Options:
         """The settings. Raises Misconfigured."""
         return settings(self.environ)
 
-    def session(self, document: Document) -> Session:
-        """A session with Keycloak. Raises Misconfigured and KeycloakProblem."""
+    def session(self, document: Document, *, gateway: Choice | None = None, parallelism: int | None = None) -> Session:
+        """A session with Keycloak; the settings say what is not given. Raises Misconfigured and KeycloakProblem."""
         made = self.settings()
+        made = replace(made, gateway=gateway or made.gateway, parallelism=parallelism or made.parallelism)
         account = made.account()
         facts = gather(document, self.wanted(document), made.jwks_dir)
-        return Session(document, made, Connection(account), facts, note=self.console.progress)
+        connection = Connection(account, parallel=made.parallelism)
+        return Session(document, made, connection, facts, note=self.console.progress, warn=self.console.say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,11 @@ from admin_sync.commands.showing import show
 from admin_sync.console import CHANGES, DONE
 from admin_sync.errors import InvalidInput
 from admin_sync.keycloak.base.desired import base_resources
+from admin_sync.model import Json
 from admin_sync.render import RENDERERS
 from admin_sync.render.github import located
+from admin_sync.sync import Planned
+from admin_sync.trail import opened
 
 app = group()
 
@@ -53,16 +57,7 @@ def validate(options: Options, *, format_: Format = None) -> int:
 @command(app)
 def plan(options: Options, *, format_: Format = None, out: Out = None, detailed: Detailed = False) -> int:
     """Show what would change, and who would gain or lose which permission."""
-    document = options.document()
-    session = options.session(document)
-    shown = show(options, session)
-    views = []
-    for environment in options.wanted(document):
-        options.console.progress(f"reading {environment}")
-        views.append(shown.view(session.plan(environment)))
-    options.console.progress("")
-    chosen = "json" if options.console.as_json else format_ or "text"
-    options.console.data(RENDERERS[chosen](views, options.console.colour, str(options.config)))
+    views = _shown(options, format_, lambda planned, view: None)
     if out is not None:
         digest = saved_plan.save(out, views)
         options.console.say(f"saved to {out}, digest {digest[:16]}; apply it with: admin-sync apply {out}")
@@ -72,5 +67,29 @@ def plan(options: Options, *, format_: Format = None, out: Out = None, detailed:
 
 @command(app)
 def drift(options: Options, *, format_: Format = None) -> int:
-    """Tell whether the realms are as declared: exit 0 if so, 2 if not."""
-    return plan(options, format_=format_, detailed=True)
+    """Tell whether the realms are as declared: exit 0 if so, 2 if not. Leaves a line in the audit for each."""
+    with opened(options.settings()) as trail:
+
+        def record(planned: Planned, view: Json) -> None:
+            trail.drift(planned.plan, len(planned.undeclared), len(view["rules_changed"]))
+
+        views = _shown(options, format_, record)
+    drifted = any(one["changes"] or one["rules_changed"] or one["undeclared"] for one in views)
+    return CHANGES if drifted else DONE
+
+
+def _shown(options: Options, format_: str | None, record: Callable[[Planned, Json], None]) -> list[Json]:
+    """The plans of all environments, shown; each goes to `record` first."""
+    document = options.document()
+    session = options.session(document)
+    shown = show(options, session)
+    views: list[Json] = []
+    for environment in options.wanted(document):
+        options.console.progress(f"reading {environment}")
+        planned = session.plan(environment)
+        views.append(shown.view(planned))
+        record(planned, views[-1])
+    options.console.progress("")
+    chosen = "json" if options.console.as_json else format_ or "text"
+    options.console.data(RENDERERS[chosen](views, options.console.colour, str(options.config)))
+    return views

@@ -123,6 +123,10 @@ class Connection:
             if problem.status != 404:
                 raise
 
+    def time(self) -> float:
+        """The time in seconds by Keycloak's clock, the only one that all its clients share."""
+        return self._token.time()
+
     def _read(self, method: str, path: str, query: Mapping[str, Any], body: Json) -> Answer | None:
         try:
             return self._patiently(NotReachable, lambda: self._send(method, path, query, body))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +43,7 @@ class Token:
         self._lock = threading.Lock()
         self._value: str | None = None
         self._renew_at = 0.0
+        self._ahead: float | None = None
 
     def value(self, refused: str | None = None) -> str:
         """A token that holds for a while, and is not the one that was `refused`. Raises NotAllowed, NotReachable."""
@@ -50,6 +52,12 @@ class Token:
                 self._value = None
                 self._value = self._ask()
             return self._value
+
+    def time(self) -> float:
+        """The time in seconds by Keycloak's own clock, as its latest token tells. Raises NotAllowed, NotReachable."""
+        self.value()
+        assert self._ahead is not None  # noqa: S101  (a token came)
+        return self._ahead + self._clock()
 
     def _ask(self) -> str:
         asked = self._clock()
@@ -63,8 +71,12 @@ class Token:
         try:
             given = orjson.loads(answer.content)
             self._renew_at = asked + _SHARE * float(given["expires_in"])
-            return str(given["access_token"])
-        except (ValueError, KeyError, TypeError):
+            token = str(given["access_token"])
+            payload = token.split(".")[1]
+            issued = float(orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["iat"])
+            self._ahead = issued - self._clock()
+            return token
+        except (ValueError, KeyError, TypeError, IndexError):
             raise NotReachable(
                 "what answers at ADMIN_SYNC_KEYCLOAK_URL is not Keycloak (it gave no token); check for a proxy"
             ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Final, TypeVar
@@ -15,10 +15,10 @@ from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllow
 from admin_sync.keycloak.iam.role import defer_includes
 from admin_sync.keycloak.registry import ADAPTERS, SIDE_BY_SIDE
 from admin_sync.keycloak.rest import imports
-from admin_sync.keycloak.rest.reader import RestReader
+from admin_sync.keycloak.rest.reader import RestReader, Thing
 from admin_sync.keycloak.state import read_through
-from admin_sync.model import Current, Ref
-from admin_sync.refs import GROUP, ROLE
+from admin_sync.model import Current, Json, Ref, Resource
+from admin_sync.refs import BINDING, CLIENT_ROLE, GROUP, ROLE
 
 Failure = KeycloakProblem | LookupError
 Work = TypeVar("Work", Change, imports.Chunk)
@@ -32,10 +32,18 @@ class RestGateway:
     def __init__(self, connection: Connection, parallelism: int = PARALLELISM) -> None:
         self._connection = connection
         self._parallelism = parallelism
+        self._last: RestReader | None = None
+        self._untouched: Mapping[Thing, list[Json]] = {}
 
     def read(self, realm: str) -> Current:
-        """The state of one realm. Raises KeycloakProblem, and Refused where two of its objects share a name."""
-        return read_through(RestReader(self._connection, realm))
+        """The state of one realm. Raises KeycloakProblem, and Refused where two of its objects share a name.
+
+        Right after a write that went well, members that it cannot have touched are not asked for again:
+        that look tells whether what was written is there, and the next run looks at everything.
+        """
+        known, self._untouched = self._untouched, {}
+        self._last = RestReader(self._connection, realm, known)
+        return read_through(self._last)
 
     def write(
         self,
@@ -50,6 +58,7 @@ class RestGateway:
         Stops after the first batch in which one failed, and raises that failure; what was under way
         beside it is finished first. Only failures of the conversation with Keycloak are handled so.
         """
+        last, self._last, self._untouched = self._last, None, {}
         run = _Run(self._connection, Writer(self._connection, realm, ids, secret), observe, self._parallelism)
         for position, batch in enumerate(batches := list(_batches(changes))):
             later = (change for other in batches[position + 1 :] for change in other)
@@ -57,7 +66,34 @@ class RestGateway:
             if failures:
                 # A refusal of rights is final, so it must not hide behind a failure that is worth a retry.
                 raise min(failures, key=lambda problem: not isinstance(problem, NotAllowed))
+        if last is not None and last.realm == realm:
+            self._untouched = untouched(last.members, changes, ids)
         return run.done
+
+
+def untouched(
+    members: Mapping[Thing, list[Json]], changes: Iterable[Change], ids: Mapping[Ref, str]
+) -> Mapping[Thing, list[Json]]:
+    """The members that changes cannot have touched; none where a change may reach further than it says."""
+    touched: set[Thing] = set()
+    for change in changes:
+        if change.ref.kind == BINDING:
+            attrs = (change.after or change.before or Resource(change.ref)).attrs
+            if "user" not in attrs or "partner" in attrs:
+                return {}
+            if "group" in attrs:
+                touched.add(("group", ids.get(Ref(GROUP, attrs["group"]))))
+            else:
+                touched.add(
+                    ("client_role", (attrs["owner"], attrs["role"])) if "owner" in attrs else ("role", attrs["role"])
+                )
+        elif change.action is Action.DELETE or change.ref.kind not in _WITHOUT_MEMBERS:
+            return {}
+    return {thing: listed for thing, listed in members.items() if thing not in touched}
+
+
+_WITHOUT_MEMBERS: Final = frozenset({ROLE, CLIENT_ROLE, GROUP})
+"""Kinds whose creation and change leave everybody with what they have."""
 
 
 class _Run:

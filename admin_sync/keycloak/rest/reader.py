@@ -18,13 +18,18 @@ from admin_sync.keycloak.iam.group import walk
 from admin_sync.model import Json
 
 Key = TypeVar("Key", str, tuple[str, str])
+Thing = tuple[str, Any]
+"""What somebody may have: ("role", name), ("client_role", (client, name)) or ("group", id)."""
 
 
 class RestReader:
     """The state of one realm, fetched lazily and each part once."""
 
-    def __init__(self, connection: Connection, realm: str) -> None:
+    def __init__(self, connection: Connection, realm: str, known: Mapping[Thing, list[Json]] | None = None) -> None:
+        """`known` are members that need not be asked for again."""
         self.realm = realm
+        self.members: dict[Thing, list[Json]] = dict(known or {})
+        """Who has what, as far as it was asked for by role and by group."""
         self._connection = connection
         self._path = f"/{segment(realm)}"
 
@@ -74,7 +79,7 @@ class RestReader:
         """The accounts that hold each realm role."""
         if self._by_person:
             return self._of_people("role", names)
-        return self._members({name: f"{self._path}/roles/{segment(name)}/users" for name in names})
+        return self._members("role", {name: f"{self._path}/roles/{segment(name)}/users" for name in names})
 
     def client_role_members(self, roles: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], list[Json]]:
         """The accounts that hold each client's role."""
@@ -82,25 +87,27 @@ class RestReader:
             return self._of_people("client_role", roles)
         ids = {client["clientId"]: client["id"] for client in self.export.get("clients") or ()}
         return self._members(
+            "client_role",
             {
                 (client, name): f"{self._path}/clients/{ids[client]}/roles/{segment(name)}/users"
                 for client, name in roles
-            }
+            },
         )
 
     def group_members(self, ids: Iterable[str]) -> Mapping[str, list[Json]]:
         """The accounts in each group."""
         if self._by_person:
             return self._of_people("group", ids)
-        return self._members({one: f"{self._path}/groups/{one}/members" for one in ids})
+        return self._members("group", {one: f"{self._path}/groups/{one}/members" for one in ids})
 
     def organization_group_members(self, groups: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], list[Json]]:
         """The accounts in each group of an organization."""
         return self._members(
+            "organization_group",
             {
                 (organization, group): f"{self._path}/organizations/{organization}/groups/{group}/members"
                 for organization, group in groups
-            }
+            },
         )
 
     @cached_property
@@ -141,15 +148,15 @@ class RestReader:
         return [*self.users, *(self.export.get("users") or ())]
 
     @cached_property
-    def _grants(self) -> Mapping[tuple[str, Any], list[Json]]:
-        """The accounts that have each thing, by ("role", name), ("client_role", (client, name)) or ("group", id)."""
+    def _grants(self) -> Mapping[Thing, list[Json]]:
+        """The accounts that have each thing."""
 
         def ask(server_id: str) -> tuple[Json, Json]:
             place = f"{self._path}/users/{server_id}"
             groups = self._connection.get(f"{place}/groups", briefRepresentation=True)
             return self._connection.get(f"{place}/role-mappings"), groups
 
-        found: dict[tuple[str, Any], list[Json]] = {}
+        found: dict[Thing, list[Json]] = {}
         people = {account["id"]: account for account in self._accounts}
         for server_id, (mappings, groups) in self._side_by_side(list(people), ask).items():
             for thing in _things(mappings or {}, groups or ()):
@@ -159,9 +166,11 @@ class RestReader:
     def _of_people(self, sort: str, keys: Iterable[Key]) -> dict[Key, list[Json]]:
         return {key: self._grants.get((sort, key), []) for key in keys}
 
-    def _members(self, paths: Mapping[Key, str]) -> dict[Key, list[Json]]:
-        listed = self._connection.together(paths.values(), briefRepresentation=True)
-        return {key: listed[path] for key, path in paths.items()}
+    def _members(self, sort: str, paths: Mapping[Key, str]) -> dict[Key, list[Json]]:
+        wanted = {(sort, key): path for key, path in paths.items() if (sort, key) not in self.members}
+        listed = self._connection.together(wanted.values(), briefRepresentation=True)
+        self.members.update((thing, listed[path]) for thing, path in wanted.items())
+        return {key: self.members[sort, key] for key in paths}
 
     def _side_by_side(self, keys: list[Any], one: Callable[[Any], Any]) -> dict[Any, Any]:
         if not keys:
@@ -170,7 +179,7 @@ class RestReader:
             return dict(zip(keys, pool.map(one, keys), strict=True))
 
 
-def _things(mappings: Mapping[str, Any], groups: Iterable[Json]) -> Iterator[tuple[str, Any]]:
+def _things(mappings: Mapping[str, Any], groups: Iterable[Json]) -> Iterator[Thing]:
     for role in mappings.get("realmMappings") or ():
         yield "role", role["name"]
     for client, listed in (mappings.get("clientMappings") or {}).items():
