@@ -66,7 +66,8 @@ lint: install ## ruff, mypy --strict, opa fmt, the import rule
 	@test -z "$$($(OPA) fmt --list policy)" || { $(OPA) fmt --diff policy; exit 1; }
 	$(PYTEST) -q tests/test_architecture.py
 
-docs: install ## check that documents point to what exists
+docs: install ## write what is generated from code again, fail if it was not current; check that links lead somewhere
+	@$(VENV)/python -m admin_sync.reference --check || { $(VENV)/python -m admin_sync.reference; exit 1; }
 	$(PYTEST) -q tests/test_docs.py
 
 lock: install ## pin requirements/*.in again, with hashes

@@ -13,14 +13,17 @@ from typing import Final
 import typer
 from typer.exceptions import Abort, TyperException
 
-from admin_sync.commands import applying, asking, auditing, bundle, doctor, planning
+from admin_sync.commands import adopting, applying, asking, auditing, bundle, completion, doctor, planning, schema
 from admin_sync.console import BAD_INPUT, FAILED, Console, speak_utf8
 
 GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     (None, planning.app),
     (None, applying.app),
+    (None, adopting.app),
     (None, asking.app),
     (None, doctor.app),
+    (None, schema.app),
+    (None, completion.app),
     ("bundle", bundle.app),
     ("audit", auditing.app),
 )

@@ -60,18 +60,17 @@ def test_what_the_vault_did_is_in_opas_own_log_under_the_same_id(told: Stack) ->
     def lines(name: str) -> list[dict[str, str]]:
         return [json.loads(line) for line in (told.layout.audit / name).read_text().splitlines()]
 
-    released = [line for line in lines("api_events.jsonl") if line["event"] == "credential.released"]
-    asked = {line["decision_id"]: line for line in released}
-    assert asked
+    def named(file: str, event: str) -> dict[str, dict[str, str]]:
+        return {line["decision_id"]: line for line in lines(file) if line["event"] == event}
 
-    def decided() -> dict[str, dict[str, str]]:
-        return {line["decision_id"]: line for line in lines("iam_events.jsonl") if line["event"] == "policy.decided"}
-
-    # OPA sends what it decided every second or two.
-    until = time.monotonic() + 20
-    while not asked.keys() <= decided().keys() and time.monotonic() < until:
+    # The vault ships its lines, and OPA sends what it decided, every second or two.
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        asked, found = named("api_events.jsonl", "credential.released"), named("iam_events.jsonl", "policy.decided")
+        if asked and asked.keys() <= found.keys():
+            break
         time.sleep(0.2)
-    found = decided()
+    assert asked
     assert asked.keys() <= found.keys()
     for name, line in asked.items():
         assert (found[name]["outcome"], found[name]["partner"]) == ("success", line["partner"])

@@ -8,6 +8,8 @@ asking.py     explain, who-can
 doctor.py     doctor
 bundle.py     bundle build, publish, freeze, thaw
 auditing.py   audit verify
+schema.py     schema
+completion.py completion
 
 A new command is a function with `@command(app)` in one of these, and for a new module a line in
 `admin_sync.cli.GROUPS`.

@@ -27,13 +27,14 @@ BINDINGS: Final = "role_bindings.yaml"
 PARTNERS: Final = "partners.yaml"
 BROKERS: Final = "brokers.yaml"
 
-_SCHEMAS: Final[Mapping[str, type[BaseModel]]] = {
+FILES: Final[Mapping[str, type[BaseModel]]] = {
     ROLES: RolesFile,
     POLICIES: PoliciesFile,
     BINDINGS: BindingsFile,
     PARTNERS: PartnersFile,
     BROKERS: BrokersFile,
 }
+"""What each file of the configuration may hold."""
 
 FileModel = TypeVar("FileModel", bound=BaseModel)
 
@@ -99,12 +100,12 @@ def scan(
         reason = problem.strerror or type(problem).__name__
         return None, [Finding(str(directory), 1, 1, "unreadable", f"{reason}; the directory must be readable")]
     for stray in listed:
-        if stray.suffix in {".yaml", ".yml"} and stray.name not in _SCHEMAS:
-            names = ", ".join(_SCHEMAS)
+        if stray.suffix in {".yaml", ".yml"} and stray.name not in FILES:
+            names = ", ".join(FILES)
             findings.append(
                 Finding(stray.name, 1, 1, "unknown-file", f"nothing reads this file; the files are {names}")
             )
-    for name, schema in _SCHEMAS.items():
+    for name, schema in FILES.items():
         source, wrong = scan_file(directory / name)
         findings.extend(wrong)
         if source is None:
@@ -116,7 +117,7 @@ def scan(
         findings.extend(wrong)
         if model is not None:
             models[name] = model
-    if len(models) < len(_SCHEMAS):
+    if len(models) < len(FILES):
         return None, findings
     document = Document(
         roles=_as(RolesFile, models[ROLES]),

@@ -7,11 +7,22 @@ Each is a string in YAML and is checked by shape here; whether what it names exi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
 _PERCENT: Final = re.compile(r"(100|[1-9]?[0-9])%")
@@ -30,13 +41,34 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+def exactly_one(*names: str) -> dict[str, Any]:
+    """What the schema for editors says of a section that declares exactly one of these."""
+    return {"oneOf": [{"required": [name]} for name in names]}
+
+
 def _text(value: object, wanted: str) -> str:
     if not isinstance(value, str):
         raise PydanticCustomError("wrong-type", "{wanted} is written as text", {"wanted": wanted})
     return value
 
 
-def _shaped(pattern: str, wanted: str) -> BeforeValidator:
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Text of one form: how it is checked, and how an editor is told about it (`load/json_schema.py`)."""
+
+    check: Callable[[object], object]
+    pattern: str
+    longest: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        limit = {} if self.longest is None else {"maxLength": self.longest}
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$", **limit}
+
+
+def _shaped(pattern: str, wanted: str) -> _Form:
     compiled = re.compile(pattern)
 
     def check(value: object) -> object:
@@ -44,7 +76,7 @@ def _shaped(pattern: str, wanted: str) -> BeforeValidator:
             raise PydanticCustomError("name", "a name is {wanted}", {"wanted": wanted})
         return value
 
-    return BeforeValidator(check)
+    return _Form(check, pattern, 255)
 
 
 def _duration(value: object) -> timedelta:
@@ -94,21 +126,26 @@ ClientRolePath = Annotated[
 Alias = Annotated[str, _shaped(r"[a-z0-9][a-z0-9-]{0,62}", "lower-case letters, digits and -, at most 63")]
 Domain = Annotated[str, _shaped(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,63}", "a lower-case DNS domain")]
 VariableName = Annotated[str, _shaped(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
-Email = Annotated[str, BeforeValidator(_email)]
+Email = Annotated[str, _Form(_email, _EMAIL.pattern, 254)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """What Keycloak keeps in a column of 255 characters."""
+Description = Annotated[str, StringConstraints(max_length=255)]
+"""A description may be empty: many a realm has objects that nobody described."""
+RealmName = Annotated[str, StringConstraints(pattern=r"^[^/\\\\%?#;\x00-\x1f\x7f]{1,255}$")]
 Url = Annotated[str, StringConstraints(max_length=2000)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Lifetime = Annotated[timedelta | float, BeforeValidator(_lifetime)]
+Duration = Annotated[timedelta, _Form(_duration, _DURATION.pattern)]
+Lifetime = Annotated[timedelta | float, _Form(_lifetime, f"{_PERCENT.pattern}|{_DURATION.pattern}")]
 """A duration, or the share (0 to 1) of a lifetime that is left."""
-Instant = Annotated[datetime, BeforeValidator(_instant)]
+Instant = Annotated[datetime, _Form(_instant, _INSTANT.pattern)]
 """An aware datetime in UTC."""
 TimeOfDay = Annotated[str, _shaped(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", "HH:MM from 00:00 to 24:00")]
 
 
 class SecretReference(Section):
     """Where a secret is found: an environment variable or a file. Never the secret itself."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one("env", "file"))
 
     env: VariableName | None = None
     file: Text | None = None

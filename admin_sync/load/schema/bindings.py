@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from admin_sync.load.scalars import ClientRolePath, Email, GroupPath, Instant, Name, Section, Text, Version
+from admin_sync.load.scalars import ClientRolePath, Email, GroupPath, Instant, Name, Section, Text, Version, exactly_one
 
 
 class Subject(Section):
@@ -24,6 +24,8 @@ class Approval(Section):
 
 class Binding(Section):
     """One grant: a role, a group or a client's role for a person, in some environments, perhaps until an instant."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one("role", "group", "client_role"))
 
     subject: Subject
     role: Name | None = None
