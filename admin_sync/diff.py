@@ -86,9 +86,9 @@ def diff(desired: Desired, current: Current, order: Sequence[str]) -> Plan:
         if found is None:
             given.append(Change(Action.CREATE, ref, None, wanted, tuple(_created(wanted))))
             continue
-        differences = tuple(_differences(wanted.attrs, found.attrs, wanted.secrets | found.secrets))
-        if differences:
-            given.append(Change(Action.UPDATE, ref, found, wanted, differences))
+        differing = differences(wanted, found)
+        if differing:
+            given.append(Change(Action.UPDATE, ref, found, wanted, differing))
     for ref, found in current.resources.items():
         if found.managed and ref not in desired.resources:
             taken.append(Change(Action.DELETE, ref, found, None))
@@ -103,6 +103,11 @@ def diff(desired: Desired, current: Current, order: Sequence[str]) -> Plan:
         pending=desired.pending,
         warnings=desired.warnings,
     )
+
+
+def differences(wanted: Resource, found: Resource) -> tuple[Difference, ...]:
+    """What of one object differs; what the desired side does not name is not compared."""
+    return tuple(_differences(wanted.attrs, found.attrs, wanted.secrets | found.secrets))
 
 
 def _created(resource: Resource) -> Iterator[Difference]:

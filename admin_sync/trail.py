@@ -81,6 +81,21 @@ class Trail:
             )
         )
 
+    def drift(self, plan: Plan, undeclared: int, rules: int) -> None:
+        """A realm was held against its declaration; whoever alerts looks for a failure of this event."""
+        drifted = bool(plan.changes or undeclared or rules)
+        counts = f"{len(plan.changes)} changes, {undeclared} undeclared, {rules} decided otherwise"
+        self._append(
+            AuditEvent(
+                event="realm.drift",
+                outcome="failure" if drifted else "success",
+                actor=self._actor,
+                action="drift",
+                resource=f"{plan.realm} ({counts})",
+                reason="the realm is not as declared" if drifted else None,
+            )
+        )
+
     def bundle(self, action: str, revision: str, problem: str | None = None) -> None:
         """A policy bundle was published, frozen or thawed."""
         self._append(

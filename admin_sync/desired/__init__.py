@@ -5,6 +5,7 @@
     clients.py    clients, their roles, what their service accounts may do
     partners.py   organizations, their groups, their administrators
     people.py     accounts and bindings
+    watched.py    declared objects that are somebody else's and are only compared
     facts.py      what cannot be derived from the document: discovery, keys, secrets
 
 Pure: what comes from the network or from files arrives as `Facts`, and what depends on the realm
@@ -22,6 +23,7 @@ from admin_sync.desired.parts import Parts
 from admin_sync.desired.people import people
 from admin_sync.desired.providers import providers
 from admin_sync.desired.roles import roles_and_groups
+from admin_sync.desired.watched import watch
 from admin_sync.load.document import Document
 from admin_sync.model import Current, Desired, Resource, index
 
@@ -30,7 +32,7 @@ __all__ = ["Facts", "desire", "realm_name"]
 
 def realm_name(document: Document, environment: str) -> str:
     """The realm of an environment, e.g. `tradepulse-dev`."""
-    return f"{document.roles.realm.name}-{environment}"
+    return document.roles.environments[environment].realm or f"{document.roles.realm.name}-{environment}"
 
 
 def desire(
@@ -43,6 +45,8 @@ def desire(
     clients(parts)
     partners(parts)
     people(parts)
+    if document.roles.environments[environment].existing == "watch":
+        watch(parts)
     return Desired(
         realm=realm_name(document, environment),
         environment=environment,

@@ -27,7 +27,8 @@ def clients(parts: Parts) -> None:
     """Every client of this environment, and the one that stands for the internal audience."""
     document = parts.document
     audience = document.roles.realm.audience
-    parts.add(Ref(CLIENT, audience), document.at(ROLES, "realm", "audience"), _representation("Internal audience"))
+    if document.roles.environments[parts.environment].base == "ours":
+        parts.add(Ref(CLIENT, audience), document.at(ROLES, "realm", "audience"), _representation("Internal audience"))
     for name, client in document.roles.clients.items():
         if parts.here(client.environments) and document.enabled(client.enabled_if):
             origin = document.at(ROLES, "clients", name, key=True)

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from admin_sync.load.scalars import (
+    Description,
     GroupPath,
     Line,
     Name,
     Permission,
+    RealmName,
     SecretReference,
     Section,
     Text,
@@ -29,7 +31,14 @@ class Realm(Section):
 
 
 class Environment(Section):
-    """An environment. It has no settings of its own yet; `policies.yaml` says what differs."""
+    """An environment. What its people and grants must keep is in `policies.yaml`."""
+
+    realm: RealmName | None = None
+    """The realm, where it is not called `{realm.name}-{environment}`; that of an adopted one."""
+    base: Literal["ours", "theirs"] = "ours"
+    """Whose flows, scopes, realm settings and events the realm has; theirs are left alone."""
+    existing: Literal["own", "watch"] = "own"
+    """What becomes of a declared object that exists and is not ours: it has to become ours, or it is only compared."""
 
 
 class PermissionSection(Section):
@@ -43,7 +52,7 @@ class PermissionSection(Section):
 class Role(Section):
     """A platform role. `includes` are the roles whose permissions it has as well."""
 
-    description: Line
+    description: Description
     permissions: list[Permission] = Field(default_factory=list)
     includes: list[Name] = Field(default_factory=list)
     owners: list[Name] = Field(default_factory=list)
@@ -66,7 +75,7 @@ class Group(Section):
 class ClientRole(Section):
     """A role that a client brings along for its own use."""
 
-    description: Line
+    description: Description
 
 
 class _ClientBase(Section):
