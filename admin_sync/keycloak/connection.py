@@ -204,7 +204,8 @@ def _checked(method: str, target: str, answer: Answer) -> Answer:
     if status < 400:
         raise NotReachable(f"{method} {target} is redirected ({status}); check ADMIN_SYNC_KEYCLOAK_URL")
     if status in (401, 403):
-        raise NotAllowed(f"Keycloak does not allow {method} {target} ({status}); grant the service account that right")
+        right = f"Keycloak does not allow {method} {target} ({status}); grant the service account that right"
+        raise NotAllowed(right, text)
     if status == 429:
         raise Throttled(f"too many requests: {method} {target} was turned away (429)", _retry_after(answer), status)
     if status >= 500:

@@ -25,7 +25,11 @@ class Throttled(NotReachable):
 
 
 class NotAllowed(KeycloakProblem):
-    """Keycloak refused the credentials or the permission (401, 403)."""
+    """Keycloak refused the credentials or the permission (401, 403); `body` is what it said."""
+
+    def __init__(self, message: str, body: str = "") -> None:
+        super().__init__(message)
+        self.body = body
 
 
 class Refused(KeycloakProblem):

@@ -17,6 +17,9 @@ import orjson
 from admin_sync.keycloak.bulk.capability import PROTOCOL, Capability
 from admin_sync.model import Json, Ref
 
+STAGE: Final = 400
+"""Operations in each transaction of a plan that does not fit in one: larger ones cost more for each operation."""
+
 _OVERHEAD: Final = 4096
 """Bytes kept free for what surrounds the operations."""
 
@@ -67,7 +70,10 @@ class Batch:
         return f"{self.nonce}x{self._numbers[name]}x"
 
     def stages(self, capability: Capability) -> list[Stage]:
-        """Transactions that fit, in order; the operations of one object stay together where one can hold them."""
+        """Transactions that fit, in order: one if one can hold it all. The operations of an object stay together."""
+        most = capability.operations
+        if len(self.operations) > most:
+            most = min(STAGE, most)
         encoded = [orjson.dumps(one.document()) for one in self.operations]
         runs: list[tuple[int, int, int]] = []
         for place, one in enumerate(self.operations):
@@ -80,9 +86,7 @@ class Batch:
         size = 0
         for start, end, bytes_ in runs:
             last = stages[-1] if stages else None
-            full = last is not None and (
-                end - last.start > capability.operations or size + bytes_ > capability.bytes - _OVERHEAD
-            )
+            full = last is not None and (end - last.start > most or size + bytes_ > capability.bytes - _OVERHEAD)
             if last is None or full:
                 stages.append(Stage(self, start, end))
                 size = bytes_

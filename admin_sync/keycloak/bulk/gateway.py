@@ -136,7 +136,7 @@ class BulkGateway:
     def _apply(self, realm: str, stage: Stage, created: Sequence[str | None]) -> list[str | None]:
         try:
             answer = self._connection.ask(f"{place(realm)}/apply", stage.document(created))
-        except Refused as problem:
+        except (Refused, NotAllowed) as problem:
             raise _told(problem) from None
         if not isinstance(answer, dict) or answer.get("applied") != stage.end - stage.start:
             raise KeycloakProblem("the bulk provider's answer cannot be read; look at the realm before going on")
@@ -167,11 +167,13 @@ def _said(problem: Exception) -> str:
     return printable(str(_answered(problem).get("message") or problem))
 
 
-def _told(problem: Refused) -> Refused:
+def _told(problem: Refused | NotAllowed) -> KeycloakProblem:
     """A refusal in the words of the provider, which names the operation, and what that means for the realm."""
     said = _answered(problem)
     if "message" not in said:
         return problem
     where = f"{said['ref']} (operation {said['operation']}, {said['status']}): " if "ref" in said else ""
-    text = f"Keycloak refused {where}{said['message']}; nothing of this transaction was done"
-    return Refused(printable(text), problem.status, problem.body)
+    text = printable(f"Keycloak refused {where}{said['message']}; nothing of this transaction was done")
+    if isinstance(problem, NotAllowed):
+        return NotAllowed(text, problem.body)
+    return Refused(text, problem.status, problem.body)

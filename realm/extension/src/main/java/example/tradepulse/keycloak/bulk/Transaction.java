@@ -37,6 +37,7 @@ final class Transaction {
     private final BooleanSupplier abandoned;
     private final EntityManager database;
     private final KeycloakSession shown;
+    private final AdminPermissionEvaluator rights;
 
     /**
      * @param session with a transaction of its own, its context set to {@code realm}
@@ -50,11 +51,13 @@ final class Transaction {
         this.abandoned = abandoned;
         this.database = session.getProvider(JpaConnectionProvider.class).getEntityManager();
         this.shown = Uncommitted.session(session, database);
+        // Those at the beginning hold for the batch, as for a request. To ask anew for each operation costs a third of all.
+        this.rights = AdminPermissions.evaluator(session, realm, caller);
     }
 
     /** What each operation created, null where it created nothing. Throws Refusal. */
     String[] run(Batch batch) {
-        Placeholders placeholders = new Placeholders(batch, new Directory(session, realm, permissions())::find);
+        Placeholders placeholders = new Placeholders(batch, new Directory(session, realm, rights)::find);
         for (Operation operation : batch.operations()) {
             carryOut(operation, placeholders);
             stopIfAbandoned();
@@ -111,7 +114,7 @@ final class Transaction {
         // Makes the context forget the address of the operation before.
         session.getContext().setRealm(realm);
         AdminEventBuilder event = new AdminEventBuilder(realm, caller, session, session.getContext().getConnection());
-        return AdminCall.call(new RealmAdminResource(shown, permissions(), event), method, path, query, body);
+        return AdminCall.call(new RealmAdminResource(shown, rights, event), method, path, query, body);
     }
 
     private void compare(Operation operation, String path) throws IOException {
@@ -160,10 +163,6 @@ final class Transaction {
         if (abandoned.getAsBoolean()) {
             throw Refusal.of(400, "abandoned", "the client went away before the end");
         }
-    }
-
-    private AdminPermissionEvaluator permissions() {
-        return AdminPermissions.evaluator(session, realm, caller);
     }
 
     private static String encoded(String name) {
