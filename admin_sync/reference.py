@@ -32,6 +32,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ADMIN_SYNC_REALM": "the realm that our account belongs to; `master` without it",
     "ADMIN_SYNC_CLIENT_ID": "our account: a client with a service account",
     "ADMIN_SYNC_CLIENT_SECRET_FILE": "the file with its secret, readable by its owner alone",
+    "ADMIN_SYNC_CLIENT_ASSERTION_FILE": "instead of a secret: the file with a JWT by which our platform vouches for us",
     "ADMIN_SYNC_CLIENT_JWKS_DIR": "public keys of confidential clients, `<client>.json`",
     "ADMIN_SYNC_GATEWAY": "`auto`, `rest` or `bulk`: how Keycloak is read and written",
     "ADMIN_SYNC_PARALLELISM": "how many requests are under way at once",

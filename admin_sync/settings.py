@@ -14,21 +14,29 @@ from admin_sync.keycloak.choice import MOST_PARALLEL, PARALLELISM, Choice
 from identity import secret
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The service account that admin-sync acts as. Its secret is read where it is used."""
+    """The service account that admin-sync acts as. What proves it is read where it is used."""
 
     url: str
     realm: str
     client_id: str
-    secret_file: Path
+    secret_file: Path | None
+    assertion_file: Path | None = None
+    """A JWT by which the platform that we run on vouches for us; used instead of a secret."""
 
-    def secret(self) -> str:
-        """The client secret. Raises Misconfigured."""
-        return read_secret(self.secret_file, "ADMIN_SYNC_CLIENT_SECRET_FILE")
+    def credential(self) -> dict[str, str]:
+        """The parameters that prove who we are (RFC 6749 section 2.3.1, RFC 7523 section 2.2). Raises Misconfigured."""
+        if self.assertion_file is not None:
+            assertion = read_secret(self.assertion_file, "ADMIN_SYNC_CLIENT_ASSERTION_FILE")
+            return {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
+        if self.secret_file is None:
+            raise Misconfigured("set ADMIN_SYNC_CLIENT_SECRET_FILE to reach Keycloak")
+        return {"client_secret": read_secret(self.secret_file, "ADMIN_SYNC_CLIENT_SECRET_FILE")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Settings:
     realm: str
     client_id: str | None
     client_secret_file: Path | None
+    client_assertion_file: Path | None
     gateway: Choice
     parallelism: int
     jwks_dir: Path | None
@@ -65,13 +74,14 @@ class Settings:
             for name, value in (
                 ("ADMIN_SYNC_KEYCLOAK_URL", self.keycloak_url),
                 ("ADMIN_SYNC_CLIENT_ID", self.client_id),
-                ("ADMIN_SYNC_CLIENT_SECRET_FILE", self.client_secret_file),
+                ("ADMIN_SYNC_CLIENT_SECRET_FILE", self.client_secret_file or self.client_assertion_file),
             )
             if not value
         ]
-        if missing or not (self.keycloak_url and self.client_id and self.client_secret_file):
+        if missing or not (self.keycloak_url and self.client_id):
             raise Misconfigured(f"set {', '.join(missing)} to reach Keycloak")
-        return Account(self.keycloak_url.rstrip("/"), self.realm, self.client_id, self.client_secret_file)
+        proof = (self.client_secret_file, self.client_assertion_file)
+        return Account(self.keycloak_url.rstrip("/"), self.realm, self.client_id, *proof)
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
@@ -86,6 +96,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         realm=environ.get("ADMIN_SYNC_REALM") or "master",
         client_id=environ.get("ADMIN_SYNC_CLIENT_ID") or None,
         client_secret_file=path("ADMIN_SYNC_CLIENT_SECRET_FILE"),
+        client_assertion_file=path("ADMIN_SYNC_CLIENT_ASSERTION_FILE"),
         gateway=_gateway(environ.get("ADMIN_SYNC_GATEWAY") or Choice.AUTO),
         parallelism=_parallelism(environ.get("ADMIN_SYNC_PARALLELISM") or str(PARALLELISM)),
         jwks_dir=path("ADMIN_SYNC_CLIENT_JWKS_DIR"),

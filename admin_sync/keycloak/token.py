@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 from urllib.parse import quote, urlencode
 
@@ -27,7 +27,7 @@ class ServiceAccount(Protocol):
     def realm(self) -> str: ...
     @property
     def client_id(self) -> str: ...
-    def secret(self) -> str: ...
+    def credential(self) -> Mapping[str, str]: ...
 
 
 class Token:
@@ -36,9 +36,7 @@ class Token:
     def __init__(self, account: ServiceAccount, pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._target = f"/realms/{quote(account.realm, safe='')}/protocol/openid-connect/token"
-        self._body = urlencode(
-            {"grant_type": "client_credentials", "client_id": account.client_id, "client_secret": account.secret()}
-        ).encode()
+        self._account = account
         self._clock = clock
         self._lock = threading.Lock()
         self._value: str | None = None
@@ -62,8 +60,10 @@ class Token:
     def _ask(self) -> str:
         asked = self._clock()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        # Read anew each time: an assertion that a platform vouches with is good for minutes.
+        form = {"grant_type": "client_credentials", "client_id": self._account.client_id, **self._account.credential()}
         try:
-            answer = self._pool.send("POST", self._target, self._body, headers)
+            answer = self._pool.send("POST", self._target, urlencode(form).encode(), headers)
         except NoAnswer as problem:
             raise NotReachable(f"Keycloak did not answer POST {self._target} ({problem}); check that it runs") from None
         if answer.status != 200:
@@ -85,6 +85,6 @@ class Token:
 def _problem(status: int) -> KeycloakProblem:
     if status in (400, 401, 403):
         return NotAllowed(
-            "Keycloak did not accept admin-sync's own credentials; check ADMIN_SYNC_CLIENT_ID and its secret"
+            "Keycloak did not accept admin-sync's own credentials; check ADMIN_SYNC_CLIENT_ID and its secret or assertion"
         )
     return NotReachable(f"Keycloak gave no token (status {status}); check ADMIN_SYNC_KEYCLOAK_URL and its health")
