@@ -16,6 +16,7 @@ from vault_api.health import endpoints as health
 from vault_api.health.checks import Readiness
 from vault_api.leases import endpoints as leases
 from vault_api.metrics import Metrics
+from vault_api.rotation import endpoints as rotation
 from vault_api.trail import endpoints as trail
 from vault_api.vault import Vault
 
@@ -44,6 +45,7 @@ def create_app(vault: Vault) -> FastAPI:
     app.router.routes.append(connections.release_route)
     app.include_router(connections.router)
     app.include_router(leases.router)
+    app.include_router(rotation.router)
     app.include_router(trail.router)
     app.include_router(health.router)
     openapi.describe(app, {connections.RELEASE_PATH: connections.RELEASE_OPENAPI})

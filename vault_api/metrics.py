@@ -63,6 +63,10 @@ class Metrics:
         self.task_seconds = Histogram(
             "vault_task_seconds", "Time of one round.", ("task",), buckets=_SECONDS, registry=registry
         )
+        self.rotated = Counter("vault_rotation_rows", "Rows moved to a newer key.", registry=registry)
+        self.rotation_failures = Counter(
+            "vault_rotation_failures", "Rows that did not open in a rotation. Any is an incident.", registry=registry
+        )
         self.keys = Gauge("vault_partners_with_keys", "Partners whose keys are in memory.", registry=registry)
 
     def bearer_tokens(self) -> dict[str, int]:

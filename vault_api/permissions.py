@@ -23,6 +23,10 @@ class Call(Enum):
     RELEASE = _Call("credential.release", "credential:release")
     READ = _Call("credential.read", "connection:read")
     LIST = _Call("connection.list", "connection:read")
+    LINK = _Call("connection.link", "connection:link")
+    LINK_FINISH = _Call("connection.callback", "connection:link")
+    APPROVE = _Call("connection.approve", "connection:approve")
+    REVOKE = _Call("connection.revoke", "connection:revoke")
     READ_AUDIT = _Call("audit.read", "connection:read")
     # What a lease holds needs more permissions, one for each of its scopes: see leases/templates.py.
     LEASE_ISSUE = _Call("lease.issue", "credential:release")
@@ -33,6 +37,12 @@ class Call(Enum):
     LEASE_LIST = _Call("lease.list", "connection:read")
     LEASES_END = _Call("lease.revoke", "lease:revoke", platform=True)
     PARTNER_DIGEST = _Call("digest.read", "connection:read")
+    ROTATE = _Call("key.rotation.begin", "secret:rotate", platform=True)
+    ROTATION_PAUSE = _Call("key.rotation.pause", "secret:rotate", platform=True)
+    ROTATION_RESUME = _Call("key.rotation.resume", "secret:rotate", platform=True)
+    ROTATION_ABORT = _Call("key.rotation.abort", "secret:rotate", platform=True)
+    ROTATIONS = _Call("key.rotation.read", "secret:rotate", platform=True)
+    CENSUS = _Call("key.census", "secret:rotate", platform=True)
     DIGEST = _Call("digest.read", "audit:view", platform=True)
 
     @property

@@ -140,17 +140,19 @@ class KeycloakSalts:
         except StrictJsonError as error:
             raise SaltsUnavailable(f"Keycloak's answer is not JSON: {error}") from None
 
-    async def _send(self, path: str) -> Reply:
+    async def _send(self, path: str, *, method: str = "GET", content: bytes | None = None) -> Reply:
         try:
             bearer = await self._token.get()
+            kind = {} if content is None else {"Content-Type": "application/json"}
             return await exchange(
                 self._http,
-                "GET",
+                method,
                 self._url + path,
-                headers={"Authorization": f"Bearer {bearer}", **outgoing_headers()},
+                headers={"Authorization": f"Bearer {bearer}", **kind, **outgoing_headers()},
                 max_bytes=_MAX_BYTES,
                 timeout=self._timeout,
-                attempts=2,
+                content=content,
+                attempts=2 if method == "GET" else 1,
             )
         except (OutboundError, ServiceTokenUnavailable) as error:
             _log.error("salts.unavailable", problem=str(error))

@@ -36,10 +36,18 @@ class VaultSettings(IdentitySettings, KmsSettings):
     client_id: str = Field(default="vault-api", validation_alias="VAULT_CLIENT_ID")
     client_key_file: Path = Field(validation_alias="VAULT_CLIENT_KEY_FILE")
 
-    @field_validator("database_url")
+    rotator_url: str | None = Field(default=None, validation_alias="VAULT_ROTATOR_DATABASE_URL")
+    """For the worker alone, and only where it rotates keys; a serving process is not given these four."""
+    rotator_password_file: Path | None = Field(default=None, validation_alias="VAULT_ROTATOR_DATABASE_PASSWORD_FILE")
+    rotator_client_id: str = Field(default="vault-rotator", validation_alias="VAULT_ROTATOR_CLIENT_ID")
+    rotator_key_file: Path | None = Field(default=None, validation_alias="VAULT_ROTATOR_CLIENT_KEY_FILE")
+    settle_seconds: float = Field(default=5.0, ge=0, le=600, validation_alias="VAULT_SALT_SETTLE_SECONDS")
+    """How long a new salt is left alone before anything is sealed under it: longer than admin-sync's slowest write."""
+
+    @field_validator("database_url", "rotator_url")
     @classmethod
-    def _no_password_in_url(cls, value: str) -> str:
-        return _database_url(value)
+    def _no_password_in_url(cls, value: str | None) -> str | None:
+        return None if value is None else _database_url(value)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -55,8 +55,9 @@ POLICY = PolicySource(
         "connection:revoke": Permission(partner_scoped=True),
         "lease:revoke": Permission(),
         "audit:view": Permission(),
+        "secret:rotate": Permission(sensitive=True),
     },
-    roles={"super_admin": Role(permissions=frozenset({READER, "lease:revoke", "audit:view"}))},
+    roles={"super_admin": Role(permissions=frozenset({READER, "lease:revoke", "audit:view", "secret:rotate"}))},
     partner_roles={
         "partner-trader": PartnerRole(permissions=frozenset({READER, "connection:link", "credential:release"})),
         "partner-admin": PartnerRole(
@@ -109,6 +110,11 @@ class Realm:
         self.salts: dict[str, dict[str, list[str]]] = {}
         self.ids: dict[str, str] = {}
         self.service_token = secrets.token_urlsafe(24)
+        self.rotator_pem = pem(ec.generate_private_key(ec.SECP256R1()))
+        self.rotator_token = secrets.token_urlsafe(24)
+        self.writes = 0
+        self.lose_writes = 0
+        """How many of the next changes somebody else's older copy takes away again."""
         self.away = False
         self.reads = 0
         realm = self
@@ -127,7 +133,7 @@ class Realm:
                 if address.path.endswith("/protocol/openid-connect/certs"):
                     public = {**realm.key.as_dict(private=False), "kid": "test", "use": "sig", "alg": "RS256"}
                     self.answer(200, {"keys": [public]})
-                elif self.headers["Authorization"] != f"Bearer {realm.service_token}":
+                elif self.headers["Authorization"] not in realm.service_bearers():
                     self.answer(401, {})
                 elif address.path == "/admin/realms/tradepulse-dev/organizations":
                     first, most = int(query["first"]), int(query["max"])
@@ -144,15 +150,32 @@ class Realm:
 
             def do_POST(self) -> None:
                 form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
-                keys = KeySet.import_key_set(public_jwks(realm.client_pem))
+                client = {realm.client_pem: "vault-api", realm.rotator_pem: "vault-rotator"}
+                both = [key for one in client for key in public_jwks(one)["keys"]]
+                keys = KeySet.import_key_set({"keys": both})
                 claims = jwt.decode(form["client_assertion"], keys, algorithms=["ES256"]).claims
-                if realm.away or claims["aud"] != realm.issuer or claims["sub"] != "vault-api":
+                if realm.away or claims["aud"] != realm.issuer or claims["sub"] not in client.values():
                     self.answer(503, {"error": "unavailable"})
                 else:
-                    self.answer(200, {"access_token": realm.service_token, "expires_in": 300, "token_type": "Bearer"})
+                    token = realm.service_token if claims["sub"] == "vault-api" else realm.rotator_token
+                    self.answer(200, {"access_token": token, "expires_in": 300, "token_type": "Bearer"})
+
+            def do_PUT(self) -> None:
+                document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if realm.away:
+                    self.answer(503, {})
+                elif self.headers["Authorization"] != f"Bearer {realm.rotator_token}":
+                    self.answer(403, {})
+                else:
+                    realm.writes += 1
+                    if realm.lose_writes:
+                        realm.lose_writes -= 1
+                    else:
+                        realm.salts[document["alias"]] = document["attributes"]
+                    self.answer(204, None)
 
             def answer(self, status: int, document: Any) -> None:
-                body = json.dumps(document).encode()
+                body = b"" if document is None else json.dumps(document).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -168,6 +191,9 @@ class Realm:
             self.ids[name] = secrets.token_hex(16)
             self.salts[name] = {}
             self.new_salt(name, 1)
+
+    def service_bearers(self) -> tuple[str, str]:
+        return f"Bearer {self.service_token}", f"Bearer {self.rotator_token}"
 
     def new_salt(self, partner: str, version: int) -> None:
         # As admin-sync writes them.
@@ -261,6 +287,18 @@ class World:
             **more,
         }
 
+    def rotator(self) -> dict[str, str]:
+        """The settings that make a worker one that rotates keys."""
+        home, database = self.home, f"{self.postgres.host}:{self.postgres.port}/vault"
+        return {
+            "VAULT_ROTATOR_DATABASE_URL": f"postgresql://vault_rotator@{database}",
+            "VAULT_ROTATOR_DATABASE_PASSWORD_FILE": str(
+                private_file(home / "vault_rotator", self.postgres.passwords["vault_rotator"])
+            ),
+            "VAULT_ROTATOR_CLIENT_KEY_FILE": str(private_file(home / "rotator.pem", self.realm.rotator_pem)),
+            "VAULT_SALT_SETTLE_SECONDS": "0",
+        }
+
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """One command of the program, to its end."""
         return subprocess.run(
@@ -268,14 +306,19 @@ class World:
             cwd=CHECKOUT, env=self.environment(**more), capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
-    def start(self, **more: str) -> VaultProcess:
-        """A vault of its own, which answers when this returns."""
+    def start(self, command: str = "serve", **more: str) -> VaultProcess:
+        """A vault of its own, or a worker, which answers when this returns."""
         port = unused_port()
-        environment = self.environment(VAULT_BIND=f"127.0.0.1:{port}", **more)
+        bind = "VAULT_WORKER_BIND" if command == "worker" else "VAULT_BIND"
+        environment = self.environment(**{bind: f"127.0.0.1:{port}", **more})
         log = self.home / f"vault-{port}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "vault_api"], cwd=CHECKOUT, env=environment, stdout=output, stderr=output
+                [sys.executable, "-m", "vault_api", command],
+                cwd=CHECKOUT,
+                env=environment,
+                stdout=output,
+                stderr=output,
             )
         url = f"http://127.0.0.1:{port}"
         vault = VaultProcess(

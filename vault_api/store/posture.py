@@ -13,7 +13,16 @@ from collections.abc import Sequence
 
 from vault_api.store.database import Database
 
-NOT_TENANT_TABLES = ("alembic_version", "shipping", "shipped_file", "partner", "schedule", "circuit")
+NOT_TENANT_TABLES = (
+    "alembic_version",
+    "shipping",
+    "shipped_file",
+    "partner",
+    "schedule",
+    "circuit",
+    "rotation",
+    "rotation_partner",
+)
 """Tables of the schema that hold nothing of any one partner but its name. Everything else is a tenant table."""
 
 SERVICE_ROLES = ("vault_app", "vault_rotator")

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import structlog
+
+from vault_api.rotation.task import RotationTask
+from vault_api.rotation.turn import Turns
 from vault_api.vault import Vault
 from vault_api.worker.task import Task
+
+_log = structlog.get_logger("vault_api.worker")
 
 
 def tasks_of(vault: Vault) -> Sequence[Task]:
     """Every task, ready to run."""
-    return (vault.leases.keeper,)
+    tasks: list[Task] = [*vault.brokers.tasks, vault.leases.keeper]
+    if vault.rotator is None:
+        # Said once: whoever asks for a rotation would otherwise wait for nobody.
+        _log.warning("rotation.not_here", next_step="set VAULT_ROTATOR_* for one worker at least")
+    else:
+        turns = Turns(
+            vault.rotator.store,
+            vault.rotator.salts,
+            keyring=vault.keyring,
+            kms=vault.kms,
+            repository=vault.repository,
+            trail=vault.trail,
+            metrics=vault.metrics,
+            settle_seconds=vault.settings.settle_seconds,
+            key_seconds=vault.settings.key_seconds,
+        )
+        tasks.append(RotationTask(vault.rotator.store, turns, vault.trail))
+    return tasks

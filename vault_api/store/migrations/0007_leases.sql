@@ -48,6 +48,8 @@ CREATE TRIGGER know_partner AFTER INSERT ON vault.lease
     FOR EACH ROW EXECUTE FUNCTION vault.know_partner();
 REVOKE ALL ON vault.lease FROM PUBLIC;
 GRANT SELECT, INSERT ON vault.lease TO vault_app;
+-- A rotation moves what is kept of a lease to the newer key.
+GRANT SELECT, UPDATE (key_version, sealed) ON vault.lease TO vault_rotator;
 GRANT UPDATE (state, expires_at, renewals, reason, ended_at, sealed, key_version, holder, claim, due_at, attempts,
               failure, irrevocable) ON vault.lease TO vault_app;
 
