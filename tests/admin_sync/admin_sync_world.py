@@ -39,6 +39,11 @@ class Configuration:
         raw = content.encode() if isinstance(content, str) else content
         (self.directory / file).write_bytes(raw)
 
+    def take_sample(self, name: str) -> None:
+        """The sample configuration again, under another realm name."""
+        shutil.copytree(SAMPLE, self.directory, dirs_exist_ok=True)
+        self.edit("roles.yaml", "name: tradepulse ", f"name: {name} ")
+
     def document(self) -> Document:
         """The checked document."""
         return checked(self.directory, self.environ)
@@ -122,8 +127,7 @@ class Realms:
 
     def reset(self) -> None:
         """The sample configuration again, under this module's realm name."""
-        shutil.copytree(SAMPLE, self.configuration.directory, dirs_exist_ok=True)
-        self.configuration.edit("roles.yaml", "name: tradepulse ", f"name: {self.name} ")
+        self.configuration.take_sample(self.name)
 
     def remove(self) -> None:
         """No realm of this module."""
