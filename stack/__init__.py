@@ -21,7 +21,8 @@ is not ours is never signalled; all of it works as root and as an ordinary user,
     postgres.py       PostgreSQL: initialise, roles and databases, run
     account.py        who runs what must not run as root, and where its files can lie
     opa.py            OPA and the server of its bundle
-    neighbours/       identity providers and a broker of others, played by a real OpenID server
+    neighbours/       identity providers of others, played by a real OpenID server
+    paper_broker/     a broker of ours to practise on: OAuth 2.0 with rotating refresh tokens, and orders
     vault.py          vault-api: root key, schema, run
     provision.py      secrets, key pairs, OPA's configuration and `.stack/env`
     settings.py       every setting of the product's programs

@@ -15,6 +15,7 @@ DEFAULTS: Mapping[str, int] = {
     "vault": 8200,
     "vault-worker": 8201,
     "neighbours": 8090,
+    "paper-broker": 8091,
 }
 """Port of every service by its name in state.json (`management` is Keycloak's health and metrics)."""
 

@@ -25,6 +25,7 @@ from stack import settings
 from stack.files import read_json, write
 from stack.keycloak import ADMIN_CLIENT
 from stack.layout import Layout
+from stack.paper_broker import run as paper_broker
 from stack.postgres import ROLES, SUPERUSER
 
 
@@ -35,6 +36,8 @@ def words(layout: Layout) -> None:
         "keycloak-admin",
         "opa-reports",
         *settings.IDENTITY_PROVIDERS.values(),
+        paper_broker.SECRET,
+        paper_broker.PASSWORD,
     )
     for name in names:
         _once(layout.secret(name), secrets.token_urlsafe(32))

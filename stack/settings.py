@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from stack import files, opa
 from stack.layout import STATE_VARIABLE, Layout
 from stack.neighbours import ISSUERS
+from stack.paper_broker import run as paper_broker
 
 ENVIRONMENT = "dev"
 REALM = f"tradepulse-{ENVIRONMENT}"
 AUDIENCE = "tradepulse-internal"
-
-ISSUER_VARIABLES = {"paper": "PAPER_BROKER_ISSUER"}
-"""Variables of configs/iam that are not simply the neighbour's name and `_ISSUER`."""
 
 IDENTITY_PROVIDERS = {"WORKFORCE_CLIENT_SECRET_FILE": "idp-workforce", "MOCK_CLIENT_SECRET_FILE": "idp-mock"}
 """What configs/iam refers to as `{env: NAME}`, given as the path of the file that holds it."""
@@ -27,9 +25,13 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
     neighbours = f"http://localhost:{ports['neighbours']}"
     database = f"127.0.0.1:{ports['postgres']}/vault"
     secret = layout.secret
-    issuers = {ISSUER_VARIABLES.get(name, f"{name.upper()}_ISSUER"): f"{neighbours}/{name}" for name in ISSUERS}
+    issuers = {f"{name.upper()}_ISSUER": f"{neighbours}/{name}" for name in ISSUERS}
     return {
         **issuers,
+        "PAPER_BROKER_ISSUER": paper_broker.issuer(ports),
+        "PAPER_BROKER_CLIENT_SECRET_FILE": str(secret(paper_broker.SECRET)),
+        # The workspace's page, and a listener of a native app on any port (RFC 8252).
+        "VAULT_LINK_REDIRECT_URIS": "http://localhost:8400/link/callback,http://127.0.0.1/callback",
         **{name: str(secret(file)) for name, file in IDENTITY_PROVIDERS.items()},
         STATE_VARIABLE: str(layout.state),
         "TRADEPULSE_ENVIRONMENT": ENVIRONMENT,

@@ -10,6 +10,7 @@ from stack import control, install, keycloak, neighbours, opa, postgres, prerequ
 from stack.files import digest, locked, read_json, write_json
 from stack.keycloak import built_home
 from stack.layout import Layout
+from stack.paper_broker import run as paper_broker
 from stack.ports import DEFAULTS, choose
 from stack.process import Known
 from stack.service import Service
@@ -49,6 +50,7 @@ class Up:
             "run-postgres": Step("start PostgreSQL", self._postgres, ("provision",)),
             "run-opa": Step("start OPA", self._opa, ("provision", "opa")),
             "run-neighbours": Step("start neighbours", self._neighbours, ("provision", "neighbours")),
+            "run-paper-broker": Step("start the practice broker", self._paper_broker, ("provision",)),
             "run-keycloak": Step("start Keycloak", self._keycloak, ("build", "run-postgres")),
             "migrate": Step("vault schema", self._migrate, ("kms", "run-postgres")),
             "apply": Step("apply configs/iam", self._apply, ("run-keycloak", "run-opa", "run-neighbours")),
@@ -122,6 +124,9 @@ class Up:
 
     def _neighbours(self) -> str | None:
         return self._started(neighbours.service(self._layout, self._ports["neighbours"]), 60.0)
+
+    def _paper_broker(self) -> str | None:
+        return self._started(paper_broker.service(self._layout, self._ports, read(self._layout)), 60.0)
 
     def _keycloak(self) -> str | None:
         layout = self._layout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from identity.problem import Problem, unavailable
+from vault_api.brokers.catalog import CatalogUnavailable
 from vault_api.keyring import KeyContextMismatch, KeyUnavailable
 
 
@@ -27,6 +28,35 @@ def reconnect_needed(expires_at: datetime | None, version: int | None) -> Proble
         "The access token has expired",
         "Connect the broker again, or store a fresh token set with PUT and If-Match for this version.",
         extra={"expires_at": None if expires_at is None else expires_at.isoformat(), "version": version},
+    )
+
+
+def refresh_pending() -> Problem:
+    """The token is past its expiry and its broker gave no new one yet."""
+    return unavailable(
+        "refresh-pending",
+        "The access token has expired and the broker gives no new one right now. Repeat the request later; "
+        "the connection says reconnect_needed if it has to be connected again.",
+        retry_after=5,
+    )
+
+
+def approval_required() -> Problem:
+    """The partner wants two people behind every connection."""
+    return Problem(
+        409,
+        "approval-required",
+        "This partner's connections are linked and approved by two people",
+        "Link the broker with POST to the partner's connections, and have somebody else approve it.",
+    )
+
+
+def catalog_unavailable(error: CatalogUnavailable) -> Problem:
+    """Nobody says which brokers there are and what the partner wants."""
+    return unavailable(
+        "catalog-unavailable",
+        "What the configuration says of brokers and partners cannot be read right now; repeat the request later.",
+        retry_after=error.retry_after,
     )
 
 

@@ -22,6 +22,7 @@ from identity.outbound import client
 from identity.secret import SecretUnreadable, read_secret
 from identity.service_token import ServiceToken
 from identity.verify import TokenVerifier
+from vault_api.brokers.compose import Brokers, open_brokers
 from vault_api.connections.service import ConnectionService
 from vault_api.gate import Gate
 from vault_api.keyring import Keyring
@@ -29,7 +30,6 @@ from vault_api.kms import KmsRefused, WatchedKms, open_kms
 from vault_api.leases.compose import Leases, open_leases
 from vault_api.leases.repository import LeaseRepository
 from vault_api.metrics import Metrics
-from vault_api.refresh import PutOff
 from vault_api.rotation.compose import Rotator, open_rotator
 from vault_api.rotation.requests import Rotations
 from vault_api.salts import KeycloakSalts
@@ -66,6 +66,7 @@ class Vault:
     rejected: RejectedTokens
     gate: Gate
     connections: ConnectionService
+    brokers: Brokers
     leases: Leases
     rotations: Rotations
     rotator: Rotator | None
@@ -148,7 +149,20 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
     gate = Gate(verifier, policy, trail, rejected, metrics, environment=settings.environment)
     salts = KeycloakSalts(http, settings.keycloak_admin_url, token)
     keyring = Keyring(kms, salts, repository, max_age=settings.key_seconds)
-    connections = ConnectionService(repository, keyring, trail, gate, metrics, freshness=PutOff(database))
+    brokers = await open_brokers(
+        settings,
+        stack,
+        http=http,
+        database=database,
+        appended=pending.add,
+        keyring=keyring,
+        trail=trail,
+        gate=gate,
+        metrics=metrics,
+    )
+    connections = ConnectionService(
+        repository, keyring, trail, gate, metrics, freshness=brokers.freshness, catalog=brokers.catalog
+    )
     leases = await open_leases(
         settings,
         LeaseRepository(database, appended=pending.add),
@@ -176,6 +190,7 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         rejected=rejected,
         gate=gate,
         connections=connections,
+        brokers=brokers,
         leases=leases,
         rotations=rotations,
         rotator=await open_rotator(settings, http, stack),

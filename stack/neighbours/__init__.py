@@ -1,6 +1,6 @@
 """The neighbours: OpenID providers that belong to others, played by one real server that is not Keycloak.
 
-One `mock-oauth2-server` (Maven) serves four issuers on one port. It asks nobody for a password, which
+One `mock-oauth2-server` (Maven) serves three issuers on one port. It asks nobody for a password, which
 is why it exists only here:
 
     /workforce  the staff's identity provider: type an e-mail address as the user name; claims such as
@@ -8,7 +8,6 @@ is why it exists only here:
     /mock       the development login, with the same tokens as any other
     /ci         mints the workload identity of a CI job: POST /ci/token with
                 grant_type=client_credentials and audience=<the realm's issuer>
-    /paper      a broker whose OAuth tokens partners link
 
 `issuers.json` is its configuration, `pom.xml` what Maven fetches.
 """
@@ -25,7 +24,7 @@ from stack.service import Service
 from stack.steps import UNCHANGED, Commands
 
 HERE = Path(__file__).resolve().parent
-ISSUERS = ("workforce", "mock", "ci", "paper")
+ISSUERS = ("workforce", "mock", "ci")
 
 
 def fetch(layout: Layout, commands: Commands) -> str | None:

@@ -67,7 +67,7 @@ def test_the_realm_issues_tokens_under_the_name_that_the_settings_say(stack: Sta
     assert document["issuer"] == issuer
 
 
-@pytest.mark.parametrize("name", ["workforce", "mock", "ci", "paper"])
+@pytest.mark.parametrize("name", ["workforce", "mock", "ci"])
 def test_a_neighbour_is_a_real_provider_with_its_own_keys(stack: Stack, name: str) -> None:
     issuer = f"{stack.urls['neighbours']}/{name}"
     document = httpx.get(f"{issuer}/.well-known/openid-configuration").json()

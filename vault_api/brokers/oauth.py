@@ -128,4 +128,4 @@ class BrokerClient:
             if code not in ("unreadable", "temporarily_unavailable", "server_error", "slow_down"):
                 return BrokerRefused(code)
         # A redirect is an answer too: following it would carry the secret to wherever it points.
-        return BrokerUnavailable(f"status_{reply.status}", sent=reply.status >= 500)
+        return BrokerUnavailable(f"status_{reply.status}")

@@ -12,24 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import datetime
 
 import structlog
 
 from identity.audit.errors import AuditUnavailable
 from identity.problem import Problem, not_found
 from vault_api import problems
+from vault_api.brokers.catalog import Catalog, CatalogUnavailable
 from vault_api.connections.brokers import KnownBrokers
+from vault_api.connections.outcomes import STORE_PROBLEMS, Freshness, described, sealed, unreleased
 from vault_api.connections.schemas import Credential, CredentialStored, TokenSet
 from vault_api.gate import Admitted, Caller, Gate
 from vault_api.keyring import KeyContextMismatch, Keyring, KeyUnavailable
 from vault_api.metrics import Metrics
-from vault_api.sealing.envelope import Place, SealError, key_version_of, open_sealed, seal
+from vault_api.sealing.envelope import Place, SealError, key_version_of, open_sealed
 from vault_api.sealing.keys import PartnerKey
 from vault_api.store.database import DatabaseUnavailable
-from vault_api.store.repository import Connection, Held, Repository, Stored, ToStore
-from vault_api.tokens import AccessToken, BrokerToken, RefreshToken
+from vault_api.store.repository import Repository, Stored, ToStore
+from vault_api.tokens import AccessToken, RefreshToken
 from vault_api.trail.record import Trail
 
 _log = structlog.get_logger("vault_api.connections")
@@ -58,13 +59,6 @@ class Release:
     scopes: Sequence[str]
 
 
-class Freshness(Protocol):
-    """Who refreshes a token that is about to be released."""
-
-    async def freshen(self, partner: str, connection: str, version: int) -> None:
-        """Returns when that version was refreshed, or when a release gets what there is. Raises DatabaseUnavailable."""
-
-
 class ConnectionService:
     """What can be done with a partner's connections."""
 
@@ -77,6 +71,7 @@ class ConnectionService:
         metrics: Metrics,
         *,
         freshness: Freshness,
+        catalog: Catalog,
     ) -> None:
         self._repository = repository
         self._keyring = keyring
@@ -84,6 +79,7 @@ class ConnectionService:
         self._gate = gate
         self._metrics = metrics
         self._freshness = freshness
+        self._catalog = catalog
         self._brokers = KnownBrokers()
 
     async def store(
@@ -95,16 +91,17 @@ class ConnectionService:
         the same Idempotency-Key tells whether it was stored.
         """
         partner, version = admitted.partner, expected + 1
+        await self._require_no_approval(admitted)
         key = await self._current_key(admitted)
         row = ToStore(
             connection=connection,
             expected=expected,
             broker=tokens.broker,
             key_version=key.version,
-            access=_sealed(key, partner, connection, version, tokens.access_token),
+            access=sealed(key, partner, connection, version, tokens.access_token),
             refresh=None
             if tokens.refresh_token is None
-            else _sealed(key, partner, connection, version, tokens.refresh_token),
+            else sealed(key, partner, connection, version, tokens.refresh_token),
             access_expires_at=tokens.expires_at,
             refresh_expires_at=tokens.refresh_expires_at,
             scopes=tokens.scopes,
@@ -119,7 +116,7 @@ class ConnectionService:
             await self._require_same(admitted, connection, tokens, stored)
         elif stored.outcome not in ("created", "replaced"):
             self._metrics.refusals.labels(admitted.call.event, stored.outcome).inc()
-            raise _STORE_PROBLEMS[stored.outcome]()
+            raise STORE_PROBLEMS[stored.outcome]()
         else:
             self._metrics.stores.inc()
         return StoreResult(
@@ -138,6 +135,19 @@ class ConnectionService:
             created=stored.outcome == "created" or (stored.outcome == "replayed" and stored.version == 1),
             replayed=stored.outcome == "replayed",
         )
+
+    async def _require_no_approval(self, admitted: Admitted) -> None:
+        """A token set that one person stores would go around the second person that the partner wants.
+
+        Raises Problem (409, 503).
+        """
+        try:
+            if not (await self._catalog.wishes(admitted.partner)).approve_connections:
+                return
+            problem = problems.approval_required()
+        except CatalogUnavailable as error:
+            problem = problems.catalog_unavailable(error)
+        raise await self._gate.refused(admitted, problem)
 
     async def admit_release(self, caller: Caller, connection: str) -> Admitted:
         """The caller, if the policy allows them a release from the connection's broker, as it is now.
@@ -169,8 +179,10 @@ class ConnectionService:
         try:
             keys = (await self._keyring.keys(partner)).keys
             held = await self._repository.release(partner, connection, list(keys), line)
+            hopeful = False
             if held.outcome == "refresh_due" and held.version is not None:
-                await self._freshness.freshen(partner, connection, held.version)
+                hopeful = await self._freshness.freshen(partner, connection, held.version)
+                keys = (await self._keyring.keys(partner)).keys
                 held = await self._repository.release(partner, connection, list(keys), line)
             if held.outcome == "key_needed" and held.key_version is not None:
                 # Sealed under a key that is not in memory, an older one or one made a moment ago.
@@ -183,7 +195,10 @@ class ConnectionService:
             raise await self._keyless(admitted, error) from None
         if held.outcome != "success" or held.sealed is None or held.version is None or held.broker is None:
             self._metrics.refusals.labels(admitted.call.event, held.outcome).inc()
-            raise _unreleased(held)
+            if held.outcome == "expired" and held.version is not None:
+                # Whether it has to be connected again, or its broker is only away, the schedule knows.
+                hopeful = hopeful or await self._still_hopeful(partner, connection, held.version)
+            raise unreleased(held, hopeful=hopeful)
         if held.broker != admitted.told.get("broker"):
             # Not what the policy was asked about: somebody changed by hand what the vault never changes.
             self._brokers.forget(partner, connection)
@@ -201,6 +216,12 @@ class ConnectionService:
             scopes=held.scopes,
         )
 
+    async def _still_hopeful(self, partner: str, connection: str, version: int) -> bool:
+        try:
+            return await self._freshness.freshen(partner, connection, version)
+        except DatabaseUnavailable:
+            raise AuditUnavailable(_UNRECORDED) from None
+
     async def describe(self, admitted: Admitted, connection: str) -> Credential:
         """Everything about a connection but its tokens. Raises Problem 404, AuditUnavailable."""
         line = self._trail.line(admitted.event("success"))
@@ -211,7 +232,7 @@ class ConnectionService:
         if found is None:
             self._metrics.refusals.labels(admitted.call.event, "not_found").inc()
             raise not_found()
-        return _described(found)
+        return described(found)
 
     async def list(self, admitted: Admitted, *, after: str | None, limit: int) -> Sequence[Credential]:
         """At most `limit` connections from behind `after`. Raises AuditUnavailable."""
@@ -220,7 +241,7 @@ class ConnectionService:
             found = await self._repository.connections(admitted.partner, after=after, limit=limit, line=line)
         except DatabaseUnavailable:
             raise AuditUnavailable(_UNRECORDED) from None
-        return [_described(connection) for connection in found]
+        return [described(connection) for connection in found]
 
     async def _current_key(self, admitted: Admitted) -> PartnerKey:
         try:
@@ -268,50 +289,3 @@ class ConnectionService:
         now = (tokens.broker, tokens.expires_at, tokens.refresh_expires_at, tokens.scopes)
         if before != now or access != tokens.access_token or refresh != tokens.refresh_token:
             raise await self._gate.refused(admitted, problems.idempotency_key_reused())
-
-
-_STORE_PROBLEMS = {
-    "not_found": not_found,
-    "precondition_failed": problems.precondition_failed,
-    "broker_differs": problems.broker_differs,
-}
-
-
-def _sealed(key: PartnerKey, partner: str, connection: str, version: int, token: BrokerToken) -> bytes:
-    return seal(key, Place(partner, connection, token.kind, version), token.reveal())
-
-
-def _unreleased(held: Held) -> Problem:
-    if held.outcome == "expired":
-        return problems.reconnect_needed(held.expires_at, held.version)
-    return not_found()
-
-
-def _described(found: Connection) -> Credential:
-    now = datetime.now(UTC)
-    return Credential(
-        connection=found.connection,
-        broker=found.broker,
-        state=found.state,
-        state_reason=found.state_reason,
-        state_since=found.state_since,
-        linked_by=found.linked_by,
-        linked_at=found.linked_at,
-        approved_by=found.approved_by,
-        approved_at=found.approved_at,
-        relink_at=found.relink_at,
-        awaiting_approval=found.awaiting_approval,
-        version=found.version,
-        key_version=found.key_version,
-        created_at=found.created_at,
-        created_by=found.created_by,
-        stored_at=found.stored_at,
-        stored_by=found.stored_by,
-        age_seconds=None if found.stored_at is None else max(0, int((now - found.stored_at).total_seconds())),
-        expires_at=found.access_expires_at,
-        expired=found.access_expires_at is not None and found.access_expires_at <= now,
-        has_refresh_token=found.has_refresh_token,
-        refresh_expires_at=found.refresh_expires_at,
-        scopes=tuple(found.scopes),
-        last_released_at=found.last_released_at,
-    )

@@ -16,7 +16,7 @@ _log = structlog.get_logger("vault_api.worker")
 
 def tasks_of(vault: Vault) -> Sequence[Task]:
     """Every task, ready to run."""
-    tasks: list[Task] = [vault.leases.keeper]
+    tasks: list[Task] = [*vault.brokers.tasks, vault.leases.keeper]
     if vault.rotator is None:
         # Said once: whoever asks for a rotation would otherwise wait for nobody.
         _log.warning("rotation.not_here", next_step="set VAULT_ROTATOR_* for one worker at least")

@@ -516,6 +516,49 @@ BEGIN
 END
 $$;
 
+-- A broker that wants the person again every so often: what is near that moment is told, what is past it
+-- needs to be connected again. Answers when to look next.
+CREATE FUNCTION vault.relink_check(
+    p_partner text, p_connection text, p_warn interval, p_alert text, p_line text[]
+) RETURNS timestamptz
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_link    vault.link;
+    v_version bigint;
+    v_detail  jsonb;
+BEGIN
+    PERFORM set_config('vault.partner', p_partner, true);
+    SELECT * INTO v_link FROM vault.link l
+        WHERE l.partner = p_partner AND l.connection = p_connection FOR UPDATE;
+    IF v_link.relink_at IS NULL OR v_link.state <> 'active' THEN
+        RETURN NULL;
+    END IF;
+    SELECT k.version INTO v_version FROM vault.credential k
+        WHERE k.partner = p_partner AND k.connection = p_connection;
+    v_detail := jsonb_build_object('reason', 'relink_due', 'relink_at', v_link.relink_at);
+    IF v_link.relink_at <= clock_timestamp() THEN
+        PERFORM vault.set_link_state(p_partner, p_connection, 'reconnect_needed', 'relink_due');
+        UPDATE vault.credential k SET refresh_by = NULL
+            WHERE k.partner = p_partner AND k.connection = p_connection;
+        UPDATE vault.schedule s SET due_at = NULL
+            WHERE s.partner = p_partner AND s.connection = p_connection AND s.work = 'refresh';
+        PERFORM vault.raise_alert(p_partner, p_alert, format('%s/relink_over/%s', p_connection, v_link.relink_at),
+                                  'broker_disconnected', p_connection, v_detail);
+        PERFORM vault.append_audit(
+            p_partner, p_connection, p_line, 'connection.relink', 'failure', 'relink_due', NULL);
+        RETURN NULL;
+    END IF;
+    IF v_link.relink_at - p_warn <= clock_timestamp() THEN
+        PERFORM vault.raise_alert(p_partner, p_alert, format('%s/relink/%s', p_connection, v_link.relink_at),
+                                  'token_expiring', p_connection, v_detail);
+        RETURN v_link.relink_at;
+    END IF;
+    RETURN v_link.relink_at - p_warn;
+END
+$$;
+
 -- How refreshing is doing over all partners: counts and times of the schedule, no names.
 CREATE FUNCTION vault.refresh_census()
     RETURNS TABLE (scheduled bigint, overdue bigint, oldest_overdue_seconds double precision, failing bigint,

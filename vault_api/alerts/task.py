@@ -1,0 +1,129 @@
+"""The worker's task that delivers alerts: every open one by every route that carries its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import structlog
+
+from identity.audit.event import AuditEvent
+from vault_api.alerts.mail import Mails
+from vault_api.alerts.message import Alert
+from vault_api.alerts.webhook import NotDelivered, Webhooks
+from vault_api.brokers.catalog import Catalog, CatalogUnavailable
+from vault_api.brokers.schemas import AlertRoute
+from vault_api.metrics import Metrics
+from vault_api.refresh.timing import retry_after
+from vault_api.store.database import Database
+from vault_api.trail.record import Trail
+from vault_api.worker.claims import Claim, Claims
+
+_log = structlog.get_logger("vault_api.alerts")
+
+GIVE_UP_AFTER = timedelta(days=2)
+_AT_ONCE = 100
+
+
+class DeliverAlerts:
+    """Task: what `vault.alert` holds open."""
+
+    name = "alerts"
+    every = 2.0
+
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        database: Database,
+        catalog: Catalog,
+        webhooks: Webhooks,
+        mails: Mails,
+        trail: Trail,
+        metrics: Metrics,
+        appended: Callable[[str], None],
+    ) -> None:
+        self._claims = claims
+        self._database = database
+        self._catalog = catalog
+        self._webhooks = webhooks
+        self._mails = mails
+        self._trail = trail
+        self._metrics = metrics
+        self._appended = appended
+
+    async def run_once(self) -> None:
+        """Delivers what is due. Raises DatabaseUnavailable."""
+        for claim in await self._claims.due("alerts", limit=10):
+            left = await self._partner(claim)
+            again = datetime.now(UTC) + timedelta(seconds=retry_after(claim.attempts, draw=0.5)) if left else None
+            await self._claims.give_back(claim, due=again, attempts=claim.attempts + 1 if left else 0)
+
+    async def _partner(self, claim: Claim) -> int:
+        """Tries everything that is open for one partner; answers how many alerts are still open."""
+        try:
+            routes = (await self._catalog.wishes(claim.partner)).alert_routes
+        except CatalogUnavailable:
+            return 1
+        rows = await self._database.rows("SELECT * FROM vault.open_alerts($1, $2)", claim.partner, _AT_ONCE)
+        left = 0
+        for row in rows:
+            alert = Alert(
+                partner=claim.partner,
+                alert=row["alert"],
+                kind=row["kind"],
+                connection=row["connection"],
+                detail=orjson.loads(row["detail"]),
+                raised_at=row["raised_at"],
+            )
+            settled = dict(zip(row["routes"], row["settled"], strict=True))
+            open_routes = [route for route in routes if route.carries(alert.kind) and not settled.get(route.name)]
+            done = [await self._tried(alert, route) for route in open_routes]
+            if all(done):
+                await self._database.rows("SELECT vault.settle_alert($1, $2)", claim.partner, alert.alert)
+            else:
+                left += 1
+        return left + (1 if len(rows) == _AT_ONCE else 0)
+
+    async def _tried(self, alert: Alert, route: AlertRoute) -> bool:
+        """Whether this route is through with this alert."""
+        outcome: str | None = "delivered"
+        try:
+            if route.webhook is not None and route.secret is not None:
+                await self._webhooks.deliver(alert, route.webhook, route.secret)
+            elif route.email is not None and self._mails.configured:
+                await self._mails.deliver(alert, route.email)
+            else:
+                outcome = "no_mail_server"
+        except NotDelivered as error:
+            old = datetime.now(UTC) - alert.raised_at > GIVE_UP_AFTER
+            outcome = error.reason if error.final or old else None
+            _log.warning("alert.not_delivered", partner=alert.partner, reason=error.reason, final=outcome is not None)
+        self._metrics.alerts.labels("retry" if outcome is None else _label(outcome)).inc()
+        await self._database.rows(
+            "SELECT vault.alert_tried($1, $2, $3, $4, $5)",
+            alert.partner, alert.alert, route.name, outcome, self._trail.line(_event(alert)),
+        )  # fmt: skip
+        if outcome is not None:
+            self._appended(alert.partner)
+        return outcome is not None
+
+
+def _label(outcome: str) -> str:
+    return outcome if outcome in _OUTCOMES else "given_up"
+
+
+_OUTCOMES: Mapping[str, None] = dict.fromkeys(("delivered", "no_mail_server", "address_refused"))
+
+
+def _event(alert: Alert) -> AuditEvent:
+    place = f"partners/{alert.partner}"
+    return AuditEvent(
+        event="alert.delivered",
+        outcome="success",
+        actor="vault-worker",
+        partner=alert.partner,
+        action=f"alert:{alert.kind}",
+        resource=place if alert.connection is None else f"{place}/connections/{alert.connection}",
+    )
