@@ -15,6 +15,7 @@ from vault_api.connections import endpoints as connections
 from vault_api.health import endpoints as health
 from vault_api.health.checks import Readiness
 from vault_api.leases import endpoints as leases
+from vault_api.linking import endpoints as linking
 from vault_api.metrics import Metrics
 from vault_api.rotation import endpoints as rotation
 from vault_api.trail import endpoints as trail
@@ -46,6 +47,7 @@ def create_app(vault: Vault) -> FastAPI:
     app.include_router(connections.router)
     app.include_router(leases.router)
     app.include_router(rotation.router)
+    app.include_router(linking.router)
     app.include_router(trail.router)
     app.include_router(health.router)
     openapi.describe(app, {connections.RELEASE_PATH: connections.RELEASE_OPENAPI})

@@ -67,6 +67,25 @@ class Metrics:
         self.rotation_failures = Counter(
             "vault_rotation_failures", "Rows that did not open in a rotation. Any is an incident.", registry=registry
         )
+        self.refreshes = Counter("vault_refreshes", "Refreshes, by what came of them.", ("outcome",), registry=registry)
+        self.refresh_failures = Counter(
+            "vault_refresh_failures", "Refreshes that gave nothing, by reason.", ("reason",), registry=registry
+        )
+        self.refresh_seconds = Histogram(
+            "vault_refresh_seconds", "Time of a refresh that called its broker.", buckets=_SECONDS, registry=registry
+        )
+        self.refresh_overdue = Gauge(
+            "vault_refresh_overdue_seconds", "Age of the oldest refresh that is due and not done.", registry=registry
+        )
+        self.refresh_failing = Gauge(
+            "vault_refresh_failing", "Connections whose last refresh failed.", registry=registry
+        )
+        self.circuits_open = Gauge(
+            "vault_broker_circuits_open", "Brokers that are left alone for a while.", registry=registry
+        )
+        self.alerts = Counter(
+            "vault_alerts", "Alerts to partners, by what came of them.", ("result",), registry=registry
+        )
         self.keys = Gauge("vault_partners_with_keys", "Partners whose keys are in memory.", registry=registry)
 
     def bearer_tokens(self) -> dict[str, int]:

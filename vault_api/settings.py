@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from identity.settings import IdentitySettings
 from vault_api.kms.settings import KmsSettings
@@ -34,6 +35,16 @@ class VaultSettings(IdentitySettings, KmsSettings):
     service_token_url: str | None = Field(default=None, validation_alias="VAULT_TOKEN_URL")
     """Where the vault gets its own token; the realm's token endpoint unless set."""
     client_id: str = Field(default="vault-api", validation_alias="VAULT_CLIENT_ID")
+    link_redirect_uris: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("http://localhost:8400/link/callback",), min_length=1, validation_alias="VAULT_LINK_REDIRECT_URIS"
+    )
+    """Where a broker may send browsers back to, separated by commas; the first is the usual one."""
+    smtp: str = Field(default="", validation_alias="VAULT_SMTP")
+    """`host:port` of the server that takes e-mail for partners; without it their e-mail routes are not served."""
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(default="starttls", validation_alias="VAULT_SMTP_TLS")
+    smtp_from: str = Field(default="vault@localhost", validation_alias="VAULT_SMTP_FROM")
+    smtp_user: str = Field(default="", validation_alias="VAULT_SMTP_USER")
+    smtp_password_file: Path | None = Field(default=None, validation_alias="VAULT_SMTP_PASSWORD_FILE")
     client_key_file: Path = Field(validation_alias="VAULT_CLIENT_KEY_FILE")
 
     rotator_url: str | None = Field(default=None, validation_alias="VAULT_ROTATOR_DATABASE_URL")
@@ -48,6 +59,16 @@ class VaultSettings(IdentitySettings, KmsSettings):
     @classmethod
     def _no_password_in_url(cls, value: str | None) -> str | None:
         return None if value is None else _database_url(value)
+
+    @field_validator("link_redirect_uris", mode="before")
+    @classmethod
+    def _uris(cls, value: object) -> object:
+        return tuple(uri.strip() for uri in value.split(",") if uri.strip()) if isinstance(value, str) else value
+
+    @property
+    def development(self) -> bool:
+        """Whether servers on this machine may be called that the configuration names, and without TLS."""
+        return self.environment == "dev"
 
     @property
     def address(self) -> tuple[str, int]:
