@@ -13,12 +13,23 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-ROOMS = ("identity", "admin_sync", "vault_api", "session_broker", "workspace", "stack", "tests", "bench")
+ROOMS = (
+    "identity",
+    "admin_sync",
+    "vault_api",
+    "vault_client",
+    "session_broker",
+    "workspace",
+    "stack",
+    "tests",
+    "bench",
+)
 
 MAY_IMPORT = {
     "identity": set(),
     "admin_sync": {"identity"},
     "vault_api": {"identity"},
+    "vault_client": {"identity"},
     "session_broker": {"identity"},
     "workspace": {"identity"},
 }

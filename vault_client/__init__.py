@@ -1,0 +1,56 @@
+"""The vault for programs and for operators: a small typed client, and the command `vault`.
+
+    from vault_client import VaultClient, ServiceKey
+    with VaultClient("https://vault.example", ServiceKey(...)) as vault:
+        token = vault.release("acme-capital", "main").token      # a Secret, which shows itself nowhere
+
+    client.py       the calls, one method each; `transport.py` sends, retries and turns problems into exceptions
+    models.py       what comes back; secrets are of type `Secret`
+    errors.py       every problem of the vault as an exception, a step-up demand among them
+    bearer.py       where the bearer token comes from: a file, a callable, a service's key
+    cli.py          the command; `commands/` has its subcommands, `output.py` how they answer
+
+It talks to the vault's public API only and imports nothing of the service. Requests are repeated only
+where that changes nothing: reading, a release, and a store that carries its Idempotency-Key.
+"""
+
+from __future__ import annotations
+
+from identity.secret import Secret
+from vault_client.bearer import Bearer, BearerFile, BearerUnavailable, ServiceKey
+from vault_client.client import VaultClient
+from vault_client.errors import (
+    BadRequest,
+    Conflict,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    StepUpRequired,
+    Unavailable,
+    Unreachable,
+    VaultError,
+)
+from vault_client.models import Credential, Lease, LentCredential, Released, TokenSet
+
+__all__ = [
+    "BadRequest",
+    "Bearer",
+    "BearerFile",
+    "BearerUnavailable",
+    "Conflict",
+    "Credential",
+    "Lease",
+    "LentCredential",
+    "NotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "Released",
+    "Secret",
+    "ServiceKey",
+    "StepUpRequired",
+    "TokenSet",
+    "Unavailable",
+    "Unreachable",
+    "VaultClient",
+    "VaultError",
+]
