@@ -116,12 +116,23 @@ def _acquire(
             connection.delete(f"/{segment(account_realm)}/roles-by-id/{found['id']}")
             continue
         if clock() >= deadline:
-            since = time.strftime("%H:%M:%S", time.localtime(holder.get("since", 0)))
-            who = (
-                f"{holder.get('user', 'somebody')} on {holder.get('host', 'another host')}, process {holder.get('pid')}"
-            )
-            raise LockHeld(f"{realm} is being changed by {who} since {since}; wait for it, or give --wait SECONDS")
+            raise LockHeld(f"{realm} is being changed by {_described(holder)}; wait for it, or give --wait SECONDS")
         time.sleep(0.5)
+
+
+def held_by(connection: Connection, account_realm: str, realm: str) -> str | None:
+    """Who is changing a realm now, as a message says it; None if nobody is. Raises KeycloakProblem."""
+    found = connection.get(f"/{segment(account_realm)}/roles/{segment(f'tradepulse-lock.{realm}')}")
+    holder = {} if found is None else _holder(found)
+    if found is None or _is_dead(holder, connection.time()):
+        return None
+    return _described(holder)
+
+
+def _described(holder: Mapping[str, Any]) -> str:
+    since = time.strftime("%H:%M:%S", time.localtime(holder.get("since", 0)))
+    user, host = holder.get("user", "somebody"), holder.get("host", "another host")
+    return f"{user} on {host}, process {holder.get('pid')} since {since}"
 
 
 def _claim(now: float, since: float | None = None, token: str | None = None) -> dict[str, Any]:

@@ -31,13 +31,14 @@ def find_opa(configured: str | None = None) -> Path:
             f"no opa program: looked at {where}. Install OPA {wanted} or newer, run `make up`, which builds it, "
             "or set ADMIN_SYNC_OPA_BIN to its path"
         )
-    version = _version(Path(found))
+    version = version_of(Path(found))
     if version < OLDEST:
         raise OpaMissing(f"{found} is OPA {'.'.join(map(str, version))}, but bundles need {wanted} or newer")
     return Path(found)
 
 
-def _version(opa: Path) -> tuple[int, ...]:
+def version_of(opa: Path) -> tuple[int, ...]:
+    """The version that a program says it is. Raises OpaMissing if it does not answer as OPA does."""
     answer = subprocess.run([opa, "version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
     match = re.search(r"^Version: (\d+)\.(\d+)\.(\d+)", answer.stdout, re.MULTILINE)
     if match is None:

@@ -29,6 +29,7 @@ LARGEST = 4 * 1024 * 1024
 _REMEMBERED = 200_000
 _TAIL = 64 * 1024 * 1024
 _AT_ONCE = 2_000
+_OPAS = 1_000
 
 
 class Refused(Exception):
@@ -127,6 +128,9 @@ class Receiver:
             if said.problem and (before is None or before.problem != said.problem):
                 self._log.append_sync(_changed("bundle.refused", "failure", said, said.problem))
             self._opas[said.id] = said
+            # An OPA that is started anew has another id; those that never come back must not pile up.
+            while len(self._opas) > _OPAS:
+                del self._opas[min(self._opas, key=lambda name: self._opas[name].received)]
 
     def report(self) -> dict[str, Json]:
         """Every OPA that has reported, for `doctor` and whoever watches."""

@@ -5,7 +5,7 @@ arguments.py  how a function becomes a command, with the five global options
 planning.py   validate, plan, drift
 applying.py   apply
 asking.py     explain, who-can
-doctor.py     doctor
+doctor.py     doctor; probes.py is what it looks at
 bundle.py     bundle build, publish, freeze, thaw
 auditing.py   audit verify
 schema.py     schema

@@ -123,6 +123,12 @@ class Connection:
             if problem.status != 404:
                 raise
 
+    def version(self) -> str | None:
+        """Keycloak's version; None where our account may not see it. Raises NotReachable and NotAllowed."""
+        answer = self._once("GET", "/admin/serverinfo", None, self._token.value())
+        found = _json(answer) if answer.status == 200 else None
+        return found.get("systemInfo", {}).get("version") if isinstance(found, dict) else None
+
     def time(self) -> float:
         """The time in seconds by Keycloak's clock, the only one that all its clients share."""
         return self._token.time()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +19,11 @@ import httpx
 import pytest
 from bundle_spoilers import unsigned
 from bundle_world import ADMIN, Place, question
-from opa_process import RunningOpa
+from opa_process import POLICY, RunningOpa
 from publish_places import secret_file, served
 
-from admin_sync.bundle.published import CURRENT
+from admin_sync.bundle.keys import create_key
+from admin_sync.bundle.published import CURRENT, read_published
 from admin_sync.bundle.receive import LARGEST, Receiver, recorded
 from admin_sync.bundle.serve import BundleServer
 from identity.audit.event import AuditEvent
@@ -264,3 +269,54 @@ def test_which_revision_an_opa_decides_by_and_what_it_refused_is_known(
     refused = reports.lines("bundle.refused")
     assert refused
     assert {(line["outcome"], line["actor"]) for line in refused} == {("failure", activated[0]["actor"])}
+
+
+def test_doctor_says_which_revision_is_decided_by_and_who_is_behind(
+    place: Place, reports: Reports, start_opa: Start, tmp_path: Path
+) -> None:
+    server = reporting(place, reports, start_opa)
+    place.served(server, place.publish(clock=lambda: time.time() - 60))
+    environment = {
+        "ADMIN_SYNC_BUNDLE_DIR": str(place.directory),
+        "ADMIN_SYNC_BUNDLE_KEY_FILE": str(place.key),
+        "ADMIN_SYNC_OPA_URL": server.url,
+        "ADMIN_SYNC_REPORTS_URL": reports.url,
+        "ADMIN_SYNC_REPORTS_TOKEN_FILE": str(reports.token_file),
+        "TRADEPULSE_AUDIT_DIR": str(tmp_path / "audit"),
+        "PATH": os.environ["PATH"],
+        "ADMIN_SYNC_OPA_BIN": str(place.opa),
+    }
+
+    def doctor() -> dict[str, tuple[str, str]]:
+        command = [
+            sys.executable,
+            "-m",
+            "admin_sync",
+            "doctor",
+            "--json",
+            "--config",
+            POLICY.parent / "configs" / "iam",
+        ]
+        done = subprocess.run(command, env=environment, cwd=POLICY.parent, capture_output=True, text=True, check=False)
+        # There is no Keycloak here, and that alone makes it a failure.
+        assert done.returncode == 1, done.stderr
+        return {one["check"]: (one["state"], one["detail"]) for one in json.loads(done.stdout)["checks"]}
+
+    server.eventually(lambda: reports.receiver.report()["opas"])
+    well = doctor()
+    assert {well[name][0] for name in ("configuration", "bundle key", "bundle", "opa", "opa reports", "audit")} == {
+        "ok"
+    }
+    published = read_published(place.directory)
+    assert published is not None
+    assert well["opa"][1].endswith(published.revision)
+    assert "its file is 0 days old" in well["bundle key"][1]
+    # What is published now has another key, so no OPA takes it.
+    other = place.home / "other.pem"
+    create_key(other, place.home / "other.pub.pem")
+    place.publish(key=other, clock=lambda: time.time() - 30)
+    server.eventually(lambda: reports.receiver.report()["opas"][0]["problem"])  # type: ignore[index]
+    ill = doctor()
+    assert ill["opa"][0] == ill["opa reports"][0] == "failed"
+    assert "is published; its log says why" in ill["opa"][1]
+    assert "verify" in ill["opa reports"][1]
