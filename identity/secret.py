@@ -48,7 +48,7 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
-def read_secret(path: Path, *, name: str) -> Secret:
+def read_secret(path: Path, *, name: str, max_bytes: int = _MAX_BYTES) -> Secret:
     """The content of a secret file without its trailing newline; `name` is the setting that named it.
 
     The file must be a regular file of ours (or root's) that neither group nor others can read,
@@ -62,14 +62,14 @@ def read_secret(path: Path, *, name: str) -> Secret:
     try:
         _check(os.fstat(descriptor), path, name)
         content = b""
-        while len(content) <= _MAX_BYTES and (part := os.read(descriptor, _MAX_BYTES + 1 - len(content))):
+        while len(content) <= max_bytes and (part := os.read(descriptor, max_bytes + 1 - len(content))):
             content += part
     except OSError as error:
         raise SecretUnreadable(f"{name}: cannot read {path}: {error.strerror}") from None
     finally:
         os.close(descriptor)
-    if len(content) > _MAX_BYTES:
-        raise SecretUnreadable(f"{name}: {path} is larger than {_MAX_BYTES} bytes")
+    if len(content) > max_bytes:
+        raise SecretUnreadable(f"{name}: {path} is larger than {max_bytes} bytes")
     content = content.removesuffix(b"\n").removesuffix(b"\r")
     if not content:
         raise SecretUnreadable(f"{name}: {path} is empty")

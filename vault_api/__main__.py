@@ -1,4 +1,4 @@
-"""`python -m vault_api [serve | worker | migrate | kms-init | kms-status | kms-rotate-root]`.
+"""`python -m vault_api COMMAND`: `serve`, `worker`, `migrate`, and the operator's; see COMMANDS below.
 
 exit 0   done, or stopped by a signal
 exit 1   a server did not do its part; a re-run is safe
@@ -26,6 +26,8 @@ from identity.secret import SecretUnreadable, read_secret
 from vault_api.app import create_app
 from vault_api.kms import commands as kms
 from vault_api.kms.seam import KmsRefused
+from vault_api.rotation import recover, retire, shred
+from vault_api.rotation.refused import CommandRefused
 from vault_api.settings import MigrationSettings, VaultSettings
 from vault_api.store.migrate import migrate
 from vault_api.vault import StartRefused, open_vault
@@ -107,21 +109,32 @@ COMMANDS: Mapping[str, Callable[[], int]] = {
     "kms-rotate-root": kms.rotate_root,
 }
 
+WITH_ARGUMENTS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "recover": recover.main,
+    "retire-salt": retire.main,
+    "shred": shred.main,
+}
+"""Commands that read the rest of the command line themselves."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
         prog="vault-api",
         description="The TradePulse vault. Settings are environment variables; see vault_api/settings.py.",
     )
-    parser.add_argument("command", nargs="?", default="serve", choices=tuple(COMMANDS))
-    command = parser.parse_args(arguments).command
+    parser.add_argument("command", nargs="?", default="serve", choices=(*COMMANDS, *WITH_ARGUMENTS))
+    more = words[:1] if words[:1] and words[0] in WITH_ARGUMENTS else words
+    command = parser.parse_args(more).command
     logs.configure("vault-api", level=os.environ.get("VAULT_LOG_LEVEL", "INFO"))
     try:
+        if command in WITH_ARGUMENTS:
+            return WITH_ARGUMENTS[command](words[1:])
         return COMMANDS[command]()
     except ValidationError as error:
         _fail("; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors()))
-    except (StartRefused, KmsRefused, SecretUnreadable, ValueError) as error:
+    except (StartRefused, CommandRefused, KmsRefused, SecretUnreadable, ValueError) as error:
         _fail(str(error))
     except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
         # The driver's own message may quote the address and the statement.
