@@ -95,6 +95,20 @@ class MigrationSettings(BaseSettings):
         return _database_url(value)
 
 
+class RecoverySettings(BaseSettings):
+    """What `recover` needs besides the KMS: the vault's own account at the database that was restored."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True, frozen=True)
+
+    database_url: str = Field(validation_alias="VAULT_DATABASE_URL")
+    database_password_file: Path = Field(validation_alias="VAULT_DATABASE_PASSWORD_FILE")
+
+    @field_validator("database_url")
+    @classmethod
+    def _no_password_in_url(cls, value: str) -> str:
+        return _database_url(value)
+
+
 class KmsInitSettings(BaseSettings):
     """What `kms-init` needs: where the root key file is to be."""
 
