@@ -1,6 +1,6 @@
 """The reference page and the schemas for editors, written from the code itself.
 
-python -m admin_sync.reference            write docs/reference/admin-sync.md and admin_sync/schemas
+python -m admin_sync.reference            write docs/reference and admin_sync/schemas
 python -m admin_sync.reference --check    write nothing; exit 1 and name what is not current
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from admin_sync import catalogue
 from admin_sync.cli import app
 from admin_sync.console import BAD_INPUT, CHANGES, DONE, FAILED, NOT_ALLOWED, REFUSED
 from admin_sync.interface import Command, Parameter, commands
@@ -59,6 +60,7 @@ VARIABLES: Final[Mapping[str, str]] = {
 
 _GLOBAL: Final = ("--config", "--env", "--json", "--no-color", "--quiet")
 _PAGE: Final = Path("docs/reference/admin-sync.md")
+_CHECKS: Final = Path("docs/reference/checks.md")
 _SCHEMAS: Final = Path("admin_sync/schemas")
 
 
@@ -69,7 +71,7 @@ def page() -> str:
 
 def generated() -> dict[Path, str]:
     """Every generated file below the checkout, with what it has to hold."""
-    return {_PAGE: page(), **{_SCHEMAS / name: text for name, text in schemas().items()}}
+    return {_PAGE: page(), _CHECKS: catalogue.page(), **{_SCHEMAS / name: text for name, text in schemas().items()}}
 
 
 def main(words: Sequence[str]) -> int:

@@ -11,8 +11,8 @@ An end that has passed is no error: the grant is simply not given any more.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from admin_sync.access import closure, group_roles
@@ -84,10 +84,15 @@ def approvals(document: Document) -> Iterator[Finding]:
                 yield Finding.at(
                     at, "unknown-approver", f"there is no approver {approval.capacity!r}; there are {known}"
                 )
-            elif approver.group is not None and who not in members.get(approver.group, set()):
-                at = document.at(BINDINGS, *place, "by")
-                message = f"only members of group {approver.group} approve as {approval.capacity}"
-                yield Finding.at(at, "not-an-approver", message)
+            elif approver.group is not None:
+                absent = _absent(members.get((approver.group, who), ()), binding.environments, approval.at)
+                if absent:
+                    at = document.at(BINDINGS, *place, "by")
+                    message = (
+                        f"only members of group {approver.group} approve as {approval.capacity}, each where they are "
+                        f"one; not in {', '.join(absent)}"
+                    )
+                    yield Finding.at(at, "not-an-approver", message)
         if binding.request and binding.approvals and binding.expires:
             yield from _sufficient(document, number, binding)
 
@@ -129,12 +134,24 @@ def _class_of(document: Document, binding: Binding) -> RequestClass:
     return classes.elevated if given.keys() & set(classes.elevated.roles) else classes.default
 
 
-def _members(document: Document) -> dict[str, set[str]]:
-    """People by group in any environment, members of subgroups included, by e-mail in lower case."""
-    members: dict[str, set[str]] = {}
+def _members(document: Document) -> dict[tuple[str, str], list[tuple[frozenset[str], datetime | None]]]:
+    """Who is in which group, members of subgroups included: environments and end of each membership.
+
+    By group path and e-mail in lower case.
+    """
+    members: dict[tuple[str, str], list[tuple[frozenset[str], datetime | None]]] = {}
     for binding in document.bindings.bindings:
         path = binding.group or ""
         while path:
-            members.setdefault(path, set()).add(binding.subject.user.lower())
+            listed = members.setdefault((path, binding.subject.user.lower()), [])
+            listed.append((frozenset(binding.environments), binding.expires))
             path = path.rpartition("/")[0]
     return members
+
+
+def _absent(
+    memberships: Iterable[tuple[frozenset[str], datetime | None]], environments: Iterable[str], when: datetime
+) -> list[str]:
+    """The environments in which none of somebody's memberships stood at an instant."""
+    standing = {name for names, end in memberships if end is None or end > when for name in names}
+    return [name for name in environments if name not in standing]

@@ -160,8 +160,10 @@ def policy_references(document: Document) -> Iterator[Finding]:
     yield from keys(environments, ("environments",), policies.environments)
     for name, rules in policies.environments.items():
         yield from environments(("environments", name, "deny_roles_from"), rules.deny_roles_from)
+    # A rule may also keep a partner's roles apart, from each other or from the platform's.
+    either = unknown(document, POLICIES, "role", {**document.roles.roles, **document.roles.partner_roles})
     for number, rule in enumerate(policies.segregation_of_duties):
-        yield from roles(("segregation_of_duties", number, "roles"), rule.roles)
+        yield from either(("segregation_of_duties", number, "roles"), rule.roles)
         if rule.exception:
             for finding in approvers(("segregation_of_duties", number, "exception"), [rule.exception.approver]):
                 position = document.at(POLICIES, "segregation_of_duties", number, "exception", "approver")

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from admin_sync.access import Holding, Way, closure, conflicts, group_roles, groups, holdings
 from admin_sync.check.references import group_place
+from admin_sync.desired.partners import administrator_roles
 from admin_sync.errors import Finding
-from admin_sync.load.document import BINDINGS, ROLES, Document
+from admin_sync.load.document import BINDINGS, PARTNERS, ROLES, Document
 from admin_sync.load.positions import PathPart
 from admin_sync.load.schema import Separation, WorkloadClient
 from admin_sync.model import Position
@@ -69,7 +70,7 @@ def separation_in_people(document: Document) -> Iterator[Finding]:
 def excepted(document: Document, number: int, rule: Separation) -> bool:
     """Whether a binding carries an exception to a rule: the rule's approver said yes, for at most its duration.
 
-    A binding does not say when it starts, so the duration counts from the last approval.
+    A binding does not say when it starts, so the duration counts from that approver's last approval.
     """
     binding = document.bindings.bindings[number]
     exception = rule.exception
@@ -79,4 +80,25 @@ def excepted(document: Document, number: int, rule: Separation) -> bool:
     voices = [one for one in binding.approvals if one.capacity == exception.approver and one.by.lower() != subject]
     if not voices:
         return False
-    return binding.expires <= max(one.at for one in binding.approvals) + exception.max_duration
+    # Somebody else's later approval does not make the exception longer.
+    return binding.expires <= max(one.at for one in voices) + exception.max_duration
+
+
+def separation_in_partners(document: Document) -> Iterator[Finding]:
+    """A partner's administrators, with the roles they hold there and those they hold on the platform."""
+    for alias, partner in document.partners.partners.items():
+        if partner.persona not in document.partners.personas:
+            continue
+        inside = {role: (f"partner {alias}", f"partner role {role}") for role in administrator_roles(document, alias)}
+        for number, email in enumerate(partner.admins):
+            for environment in document.environments:
+                ways: dict[str, Way] = dict(inside)
+                for holding in holdings(document, environment, document.now).get(email.lower(), ()):
+                    ways.setdefault(holding.role, holding.way)
+                broken = [rule for rule in conflicts(document, ways) if set(rule[1]) & inside.keys()]
+                if broken:
+                    name, roles = broken[0]
+                    shown = " and ".join(f"{role} ({' → '.join(ways[role])})" for role in roles)
+                    place = document.at(PARTNERS, "partners", alias, "admins", number)
+                    yield Finding.at(place, CODE, f"{email} would hold {shown} against {name!r} in {environment}")
+                    break

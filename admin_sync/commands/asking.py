@@ -61,7 +61,9 @@ def who_can(options: Options, *, permission: Asked) -> int:
         place = document.at(ROLES, "permissions", key=True)
         message = f"there is no permission {permission!r}; they are listed here"
         raise InvalidInput([Finding.at(place, "unknown-permission", message)])
-    report = [{"environment": one, "subjects": holders(document, one, permission)} for one in options.wanted(document)]
+    report: list[dict[str, Json]] = [
+        {"environment": one, "subjects": holders(document, one, permission)} for one in options.wanted(document)
+    ]
     if options.console.as_json:
         options.console.json({"version": 1, "permission": permission, "environments": report})
         return DONE
@@ -69,8 +71,7 @@ def who_can(options: Options, *, permission: Asked) -> int:
         options.console.data(f"{permission} in {one['environment']}:\n")
         if not one["subjects"]:
             options.console.data("  nobody\n")
-        subjects: list[dict[str, Json]] = one["subjects"]
-        for held in subjects:
+        for held in one["subjects"]:
             line = f"{held['subject']} by {_shown(held['way'])}{_end(held)}; {_needed(held)}"
             options.console.data(f"  {printable(line)}\n")
     return DONE

@@ -31,6 +31,7 @@ from admin_sync.rules import rule_changes
 from admin_sync.sync import Planned
 
 SCHEMAS = ROOT / "admin_sync" / "schemas"
+END = "2999-01-01T00:00:00Z"
 QUANT = "quant.one@tradepulse.example"
 
 
@@ -73,7 +74,7 @@ def test_a_gain_that_ends_says_when(configuration: Configuration) -> None:
     configuration.edit(
         "role_bindings.yaml",
         "bindings:\n",
-        f"bindings:\n  - {{subject: {{user: {QUANT}}}, role: mlops, environments: [dev], expires: 2999-01-01T00:00Z}}\n",
+        f"bindings:\n  - {{subject: {{user: {QUANT}}}, role: mlops, environments: [dev], expires: {END}}}\n",
     )
     assert told(configuration, current)[QUANT, "model:promote", "gains"]["until"] == "2999-01-01T00:00:00+00:00"
 
