@@ -69,6 +69,10 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "VAULT_TOKEN_URL": f"{keycloak}/realms/{REALM}/protocol/openid-connect/token",
         "VAULT_CLIENT_ID": "vault-api",
         "VAULT_CLIENT_KEY_FILE": str(secret("client-vault-api.pem")),
+        "VAULT_ROTATOR_DATABASE_URL": f"postgresql://vault_rotator@{database}",
+        "VAULT_ROTATOR_DATABASE_PASSWORD_FILE": str(secret("postgres-vault_rotator")),
+        "VAULT_ROTATOR_CLIENT_ID": "vault-rotator",
+        "VAULT_ROTATOR_CLIENT_KEY_FILE": str(secret("client-vault-rotator.pem")),
     }
 
 

@@ -35,7 +35,9 @@ def migrate(layout: Layout, commands: Commands, environment: Mapping[str, str]) 
 
 def service(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, str]) -> Service:
     """The vault over HTTP. It gets time to finish requests: each ends with a commit."""
-    return _program(layout, "vault", ports["vault"], (), environment)
+    # Only the worker may write salts and move rows; whoever serves requests cannot.
+    serving = {key: value for key, value in environment.items() if not key.startswith("VAULT_ROTATOR_")}
+    return _program(layout, "vault", ports["vault"], (), serving)
 
 
 def worker(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, str]) -> Service:

@@ -17,7 +17,10 @@ from admin_sync.load.schema import Client, ConfidentialClient, OidcProvider, Pub
 from admin_sync.model import MANAGED_ATTRIBUTE, MANAGED_BY, Position, Ref
 from admin_sync.refs import CLIENT, CLIENT_ROLE, PROVIDER, service_binding, service_right
 
-SERVICE_RIGHTS: Final = {"organizations:read": ("realm-management", ("view-organizations",))}
+SERVICE_RIGHTS: Final = {
+    "organizations:read": ("realm-management", ("view-organizations",)),
+    "organizations:write": ("realm-management", ("manage-organizations",)),
+}
 """Rights of a service account by their name in `roles.yaml`: the client that owns the roles, and the roles."""
 
 _SCOPES: Final = ("acr", "basic", "organization", "tradepulse-identity")

@@ -146,7 +146,7 @@ def test_mistakes_of_every_sort_are_reported_in_one_run_and_sorted(configuration
         assert code in found
     places = [(one.file, one.line) for one in caught.value.findings if one.code == "segregation-of-duties"]
     assert (ROLES, 91) in places
-    assert (ROLES, 130) in places, "the identity provider's mapping is named as well"
+    assert (ROLES, 134) in places, "the identity provider's mapping is named as well"
     order = [(one.file, one.line, one.column) for one in caught.value.findings]
     assert order == sorted(order)
     assert caught.value.exit_code == 3

@@ -94,7 +94,7 @@ class ConfidentialClient(_ClientBase):
         Field(min_length=1),
     ]
     redirect_uris: dict[Name, list[Url]] = Field(default_factory=dict)
-    service_account_roles: list[Literal["organizations:read"]] = Field(default_factory=list)
+    service_account_roles: list[Literal["organizations:read", "organizations:write"]] = Field(default_factory=list)
     roles: dict[Name, ClientRole] = Field(default_factory=dict)
 
 
