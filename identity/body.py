@@ -34,40 +34,55 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
         try:
-            self._check_declared(headers)
-            async with asyncio.timeout(self._timeout):
-                body = await self._read(receive)
-            _check_json(headers, body)
-        except TimeoutError:
-            await _too_slow(self._timeout).response()(scope, receive, send)
+            body = await read_body(scope, receive, max_bytes=self._max_bytes, timeout=self._timeout)
         except Problem as problem:
             await problem.response()(scope, receive, send)
         except Disconnected:
             return
         else:
-            await self._app(scope, _replay(body, receive), send)
+            await self._app(scope, replayed(body, receive), send)
 
-    def _check_declared(self, headers: Headers) -> None:
-        declared = headers.get("content-length", "0")
-        if not declared.isascii() or not declared.isdigit():
-            raise Problem(400, "bad-content-length", "Content-Length is no number", "Send the body's size in bytes.")
-        # The length of the digits first: converting a very long number is work by itself.
-        if len(declared) > 18 or int(declared) > self._max_bytes:
-            raise _too_large(self._max_bytes)
 
-    async def _read(self, receive: Receive) -> bytes:
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            body += message.get("body", b"")
-            if len(body) > self._max_bytes:
-                raise _too_large(self._max_bytes)
-            if not message.get("more_body", False):
-                return bytes(body)
+async def read_body(
+    scope: Scope,
+    receive: Receive,
+    *,
+    max_bytes: int = MAX_BODY,
+    timeout: float = 10.0,  # noqa: ASYNC109 - the deadline of the sender, not of the caller
+) -> bytes:
+    """The whole body of an HTTP request. Raises Problem (400, 408, 413, 422) and Disconnected."""
+    headers = Headers(scope=scope)
+    _check_declared(headers, max_bytes)
+    try:
+        async with asyncio.timeout(timeout):
+            body = await _read(receive, max_bytes)
+    except TimeoutError:
+        raise _too_slow(timeout) from None
+    _check_json(headers, body)
+    return body
+
+
+def _check_declared(headers: Headers, max_bytes: int) -> None:
+    declared = headers.get("content-length", "0")
+    if not declared.isascii() or not declared.isdigit():
+        raise Problem(400, "bad-content-length", "Content-Length is no number", "Send the body's size in bytes.")
+    # The length of the digits first: converting a very long number is work by itself.
+    if len(declared) > 18 or int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+
+
+async def _read(receive: Receive, max_bytes: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
 def _check_json(headers: Headers, body: bytes) -> None:
@@ -82,7 +97,7 @@ def _check_json(headers: Headers, body: bytes) -> None:
         ) from None
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
     """A `receive` that hands out the body once and then tells of the connection."""
     given = False
 

@@ -2,9 +2,11 @@
 
 A decision is remembered for the same input and the same bundle revision, until the decision's own
 `valid_until` and at most `cache_seconds`; the first answer of another revision empties the memory.
-So a change of policy, a freeze included, is felt within `cache_seconds` by everybody, and at once by
-a process that meanwhile asks anything else. A result of an older bundle than one already seen is
-refused: that is a replayed bundle, or a sidecar that lost its newer one.
+It is used only while the policy engine is known to serve that revision still: some answer of it, to
+whatever question, is at most `confirm_seconds` old. So a change of policy, a freeze included, is felt
+within `confirm_seconds` by everybody, and at once by a process that meanwhile asks anything else. A
+result of an older bundle than one already seen is refused: that is a replayed bundle, or a sidecar
+that lost its newer one.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
-import rfc8785
+import orjson
 
 from identity.decision import Decision, PolicyUnavailable, StepUp, parse_answer
 from identity.outbound import OutboundError, exchange
@@ -31,8 +33,8 @@ _MAX_BYTES = 65_536
 class OpaClient:
     """The sidecar's client.
 
-    `base_url` is OPA's own, e.g. `http://127.0.0.1:8181`; `cache_seconds` and `timeout` are in
-    seconds; `clock` returns unix seconds. One instance serves one event loop.
+    `base_url` is OPA's own, e.g. `http://127.0.0.1:8181`; `cache_seconds`, `confirm_seconds` and
+    `timeout` are in seconds; `clock` returns unix seconds. One instance serves one event loop.
     """
 
     def __init__(
@@ -40,7 +42,8 @@ class OpaClient:
         http: httpx.AsyncClient,
         base_url: str,
         *,
-        cache_seconds: float = 2.0,
+        cache_seconds: float = 10.0,
+        confirm_seconds: float = 2.0,
         timeout: float = 1.0,
         cache_size: int = 10_000,
         clock: Callable[[], float] = time.time,
@@ -48,6 +51,7 @@ class OpaClient:
         self._http = http
         self._url = base_url.rstrip("/") + _PATH
         self._cache_seconds = cache_seconds
+        self._confirm_seconds = confirm_seconds
         self._timeout = timeout
         self._cache_size = cache_size
         self._clock = clock
@@ -56,6 +60,7 @@ class OpaClient:
         self.revision: str | None = None
         """The bundle revision of the latest answer; for health and metrics."""
         self._serial = -1
+        self._confirmed_at = float("-inf")
 
     async def decide(
         self,
@@ -72,13 +77,18 @@ class OpaClient:
         """
         question = decision_input(principal, permission, environment=environment, partner=partner, resource=resource)
         try:
-            key = rfc8785.dumps(question)
-        except (rfc8785.CanonicalizationError, UnicodeError):
+            # Names are ASCII and there are no fractions, so sorted is canonical: one text for each question.
+            key = orjson.dumps(question, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+        except orjson.JSONEncodeError:
             raise PolicyUnavailable("the question to the policy engine cannot be written as JSON") from None
         remembered = self._remembered(key)
         if remembered is not None:
             return remembered
+        # An answer says what held when it was asked for, not when it came.
+        asked_at = self._clock()
         decision = await self._ask(b'{"input":' + key + b"}")
+        if decision.revision == self.revision:
+            self._confirmed_at = asked_at
         self._remember(key, decision)
         return decision
 
@@ -107,6 +117,7 @@ class OpaClient:
         if decision.revision != self.revision:
             self._cache.clear()
             self.revision = decision.revision
+            self._confirmed_at = float("-inf")
         self._serial = decision.serial
         return decision
 
@@ -116,11 +127,12 @@ class OpaClient:
             return None
         stored_at, decision = entry
         now = self._clock()
-        # A clock that was set back must not lengthen an entry's life, hence the lower bound.
-        if stored_at <= now < min(decision.valid_until, stored_at + self._cache_seconds):
-            return decision
-        del self._cache[key]
-        return None
+        # A clock that was set back must not lengthen an entry's life, hence the lower bounds.
+        if not stored_at <= now < min(decision.valid_until, stored_at + self._cache_seconds):
+            del self._cache[key]
+            return None
+        # Unconfirmed, it is asked again; the answer confirms or empties all others.
+        return decision if self._confirmed_at <= now < self._confirmed_at + self._confirm_seconds else None
 
     def _remember(self, key: bytes, decision: Decision) -> None:
         # A slow answer of the revision before may arrive after one of the next.

@@ -149,18 +149,22 @@ def install(app: FastAPI) -> None:
     Add `TraceMiddleware` after it: what is added later is further out, and the trace id must be
     there for the answers of all the others.
     """
-    handlers: dict[type[Exception], Any] = {
-        Problem: _problem,
-        TokenRejected: _token_rejected,
-        KeysUnavailable: _keys_unavailable,
-        PolicyUnavailable: _policy_unavailable,
-        AuditUnavailable: _audit_unavailable,
-        RequestValidationError: _invalid,
-        HTTPException: _http_exception,
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
     app.add_middleware(UnexpectedErrors)
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """What `install` would have an application answer to this error; for code that runs outside of one.
+
+    An error that nobody expects is logged, redacted, and answered with 500.
+    """
+    for kind in type(error).__mro__:
+        if kind in _HANDLERS:
+            answered: Response = await _HANDLERS[kind](request, error)
+            return answered
+    _log.error("request.failed", method=request.method, trace_id=trace_id(), exc_info=error)
+    return _internal_error().response()
 
 
 class ResponseAborted(Exception):
@@ -255,3 +259,14 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
         "Correct the places listed in errors; the OpenAPI document describes each field.",
         extra={"errors": mistakes},
     ).response()
+
+
+_HANDLERS: dict[type[BaseException], Any] = {
+    Problem: _problem,
+    TokenRejected: _token_rejected,
+    KeysUnavailable: _keys_unavailable,
+    PolicyUnavailable: _policy_unavailable,
+    AuditUnavailable: _audit_unavailable,
+    RequestValidationError: _invalid,
+    HTTPException: _http_exception,
+}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -51,10 +53,17 @@ class TraceMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        given = [value for name, value in scope["headers"] if name == b"traceparent"]
-        known = parse_traceparent(given[0].decode("latin-1")) if len(given) == 1 else None
-        token = _trace_id.set(known or secrets.token_hex(16))
-        try:
+        with traced(scope):
             await self._app(scope, receive, send)
-        finally:
-            _trace_id.reset(token)
+
+
+@contextmanager
+def traced(scope: Scope) -> Iterator[None]:
+    """The request's own trace id, or a new one, for as long as the block lasts."""
+    given = [value for name, value in scope["headers"] if name == b"traceparent"]
+    known = parse_traceparent(given[0].decode("latin-1")) if len(given) == 1 else None
+    token = _trace_id.set(known or secrets.token_hex(16))
+    try:
+        yield
+    finally:
+        _trace_id.reset(token)

@@ -10,24 +10,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import asyncpg
-import uvicorn
 import uvloop
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.applications import Starlette
 
 from identity import logs
 from identity.secret import SecretUnreadable, read_secret
-from vault_api.app import create_app
+from vault_api.app import create_server
 from vault_api.kms import commands as kms
 from vault_api.kms.seam import KmsRefused
 from vault_api.rotation import recover, retire, shred
 from vault_api.rotation.refused import CommandRefused
+from vault_api.serving import listen, parent
 from vault_api.settings import MigrationSettings, VaultSettings
 from vault_api.store.migrate import migrate
 from vault_api.vault import StartRefused, open_vault
@@ -38,13 +36,15 @@ from vault_api.worker.tasks import tasks_of
 
 def _serve() -> int:
     settings = VaultSettings()
+    if settings.workers > 1:
+        return parent(settings.workers)
     host, port = settings.address
 
     async def serve() -> None:
         # Opened before the server listens and closed after it stopped: what is wrong is one line and no
         # traceback, and what was committed while the last requests ended is still shipped.
         async with open_vault(settings) as vault:
-            await _listen(create_app(vault), host, port)
+            await listen(create_server(vault), host, port, share=settings.share_port)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
@@ -60,36 +60,13 @@ def _work() -> int:
             runner = Runner(tasks_of(vault), vault.metrics)
             runner.start()
             try:
-                await _listen(create_worker_app(vault, runner), host, port)
+                await listen(create_worker_app(vault, runner), host, port)
             finally:
                 await runner.stop()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         loop.run(work())
     return 0
-
-
-async def _listen(app: Starlette, host: str, port: int) -> None:
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        # The peer's address is what the audit says; a header of the caller's is not evidence of anything.
-        proxy_headers=False,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=20,
-        limit_concurrency=1000,
-    )
-    # uvicorn stops on these and then raises them again, for handlers that were there before it. Without
-    # one of ours the process would end there and then, with lines unshipped.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    await uvicorn.Server(config).serve()
 
 
 def _migrate() -> int:

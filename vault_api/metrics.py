@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the workers of one vault keep their counts, so that each can answer for all (prometheus_client's own name)."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
 class Metrics:
@@ -12,7 +19,10 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = CollectorRegistry()
-        self._registry = registry
+        self._registry = registry if SHARED_DIRECTORY not in os.environ else CollectorRegistry()
+        if self._registry is not registry:
+            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+        self._answers: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "vault_requests", "Requests answered.", ("endpoint", "method", "status"), registry=registry
         )
@@ -39,9 +49,18 @@ class Metrics:
             ("kind", "reason"),
             registry=registry,
         )
-        self.leases = Gauge("vault_leases", "Leases that are not known to be gone.", ("state",), registry=registry)
+        self.leases = Gauge(
+            "vault_leases",
+            "Leases that are not known to be gone.",
+            ("state",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self.leases_irrevocable = Gauge(
-            "vault_leases_irrevocable", "Leases that do not end. Any is an incident.", registry=registry
+            "vault_leases_irrevocable",
+            "Leases that do not end. Any is an incident.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.integrity_failures = Counter(
             "vault_integrity_failures", "Sealed values that did not open. Any is an incident.", registry=registry
@@ -52,13 +71,20 @@ class Metrics:
         self.shipped = Counter("vault_audit_shipped", "Audit lines appended to the file.", registry=registry)
         self.ship_failures = Counter("vault_audit_ship_failures", "Failed rounds of the shipper.", registry=registry)
         self.ship_lag = Gauge(
-            "vault_audit_ship_lag_seconds", "Age of the oldest line that is in no file yet.", registry=registry
+            "vault_audit_ship_lag_seconds",
+            "Age of the oldest line that is in no file yet.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.task_rounds = Counter(
             "vault_task_rounds", "Rounds of the worker's tasks, by result.", ("task", "result"), registry=registry
         )
         self.task_failing = Gauge(
-            "vault_task_failures_in_a_row", "Failed rounds since the last good one.", ("task",), registry=registry
+            "vault_task_failures_in_a_row",
+            "Failed rounds since the last good one.",
+            ("task",),
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.task_seconds = Histogram(
             "vault_task_seconds", "Time of one round.", ("task",), buckets=_SECONDS, registry=registry
@@ -75,26 +101,50 @@ class Metrics:
             "vault_refresh_seconds", "Time of a refresh that called its broker.", buckets=_SECONDS, registry=registry
         )
         self.refresh_overdue = Gauge(
-            "vault_refresh_overdue_seconds", "Age of the oldest refresh that is due and not done.", registry=registry
+            "vault_refresh_overdue_seconds",
+            "Age of the oldest refresh that is due and not done.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.refresh_failing = Gauge(
-            "vault_refresh_failing", "Connections whose last refresh failed.", registry=registry
+            "vault_refresh_failing",
+            "Connections whose last refresh failed.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.circuits_open = Gauge(
-            "vault_broker_circuits_open", "Brokers that are left alone for a while.", registry=registry
+            "vault_broker_circuits_open",
+            "Brokers that are left alone for a while.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.alerts = Counter(
             "vault_alerts", "Alerts to partners, by what came of them.", ("result",), registry=registry
         )
-        self.keys = Gauge("vault_partners_with_keys", "Partners whose keys are in memory.", registry=registry)
+        self.keys = Gauge(
+            "vault_partners_with_keys",
+            "Partners whose keys are in memory.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
+    def answered(self, endpoint: str, method: str, status: int, seconds: float) -> None:
+        """Counts one answer and how long it took, in seconds."""
+        key = (endpoint, method if method in _METHODS else "other", str(status))
+        known = self._answers.get(key)
+        if known is None:
+            # Looking a series up by its labels costs more than counting in it.
+            known = self._answers[key] = (self.requests.labels(*key), self.seconds.labels(endpoint))
+        known[0].inc()
+        known[1].observe(seconds)
 
     def bearer_tokens(self) -> dict[str, int]:
         """How many bearer tokens came to which result since the process started."""
         return {
             sample.labels["result"]: int(sample.value)
-            for family in self.tokens.collect()
+            for family in self._registry.collect()
             for sample in family.samples
-            if sample.name.endswith("_total")
+            if sample.name == "vault_bearer_tokens_total"
         }
 
     def render(self) -> bytes:

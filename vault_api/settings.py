@@ -18,6 +18,10 @@ class VaultSettings(IdentitySettings, KmsSettings):
     bind: str = Field(default="127.0.0.1:8200", validation_alias="VAULT_BIND")
     worker_bind: str = Field(default="127.0.0.1:8201", validation_alias="VAULT_WORKER_BIND")
     """Where a worker answers for its health and metrics."""
+    workers: int = Field(default=1, ge=1, le=64, validation_alias="VAULT_WORKERS")
+    """Processes that serve behind the one address; two cores are well used by two."""
+    share_port: bool = Field(default=False, validation_alias="VAULT_SHARE_PORT")
+    """Set by the parent of several processes for each of them."""
     database_url: str = Field(validation_alias="VAULT_DATABASE_URL")
     database_password_file: Path = Field(validation_alias="VAULT_DATABASE_PASSWORD_FILE")
     database_pool: int = Field(default=10, ge=1, le=200, validation_alias="VAULT_DATABASE_POOL")

@@ -298,6 +298,30 @@ async def test_a_freeze_is_felt_within_the_cache_time(opa, clock):
         assert not (await ask(asked)).allow
 
 
+async def test_an_answer_to_another_question_confirms_what_is_remembered(opa, clock):
+    with serving(lambda _: answer()) as server:
+        asked = opa(server, cache_seconds=60, confirm_seconds=2)
+        first = await ask(asked, "a")
+        clock.pass_(1.5)
+        await ask(asked, "b")
+        clock.pass_(1.5)
+        assert await ask(asked, "a") is first
+        assert len(server.seen) == 2
+        clock.pass_(0.5)
+        assert await ask(asked, "a") is not first
+        assert len(server.seen) == 3
+
+
+async def test_a_freeze_is_felt_within_the_confirmation_however_long_decisions_are_remembered(opa, clock):
+    current = {"allow": True, "revision": "r1", "serial": 1}
+    with serving(lambda _: answer(**current)) as server:
+        asked = opa(server, cache_seconds=60, confirm_seconds=2)
+        assert (await ask(asked)).allow
+        current.update(allow=False, revision="frozen", serial=2)
+        clock.pass_(2)
+        assert not (await ask(asked)).allow
+
+
 async def test_a_replayed_older_bundle_is_unavailable_and_not_an_allow(opa, clock):
     current = {"revision": "r2", "serial": 2}
     with serving(lambda _: answer(**current)) as server:

@@ -1,0 +1,171 @@
+"""Listening: the HTTP server as we configure it, and several processes behind one address.
+
+VAULT_WORKERS=1   one process: the event loop, the pool and the shipper are its own
+VAULT_WORKERS=n   a parent that only starts, restarts and ends n such processes; the kernel spreads the
+                  connections over them (SO_REUSEPORT), one of them ships (`trail/shipper.py`: whoever holds
+                  the lock), and every one of them answers `/metrics` for all (`metrics.py`)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from vault_api.metrics import SHARED_DIRECTORY
+
+_log = structlog.get_logger("vault_api.serving")
+
+SHARE_PORT = "VAULT_SHARE_PORT"
+"""Set by the parent for its workers; others may then listen at the same address, if they are of this account."""
+
+_STEADY = 5.0
+"""Seconds; a worker that ends sooner would end again, so everything ends and says why."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+async def listen(app: ASGIApp, host: str, port: int, *, share: bool = False) -> None:
+    """Serves until a signal asks to stop, then lets running requests end."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        lifespan="off",
+        http=_OneWrite,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        # The peer's address is what the audit says; a header of the caller's is not evidence of anything.
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=20,
+        limit_concurrency=1000,
+    )
+    # uvicorn stops on these and then raises them again, for handlers that were there before it. Without
+    # one of ours the process would end there and then, with lines unshipped.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    await uvicorn.Server(config).serve(sockets=[_shared(host, port)] if share else None)
+
+
+def parent(workers: int) -> int:
+    """Runs this program `workers` times until a signal comes or one of them cannot stay up; returns the exit code."""
+    with tempfile.TemporaryDirectory(prefix="vault-metrics-") as directory:
+        return _Parent(workers, directory).run()
+
+
+class _Parent:
+    """Keeps its workers running; holds no secret and no connection itself."""
+
+    def __init__(self, workers: int, directory: str) -> None:
+        self._environment = {**os.environ, "VAULT_WORKERS": "1", SHARE_PORT: "true", SHARED_DIRECTORY: directory}
+        self._running: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        self._workers = workers
+        self._stopping = False
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for _ in range(self._workers):
+            self._start()
+        code = 0
+        while self._running:
+            pid, status = os.wait()
+            ended, started = self._running.pop(pid)
+            ended.returncode = os.waitstatus_to_exitcode(status)
+            # What it measured of itself is gone with it; what it counted stays.
+            mark_process_dead(pid, self._environment[SHARED_DIRECTORY])  # type: ignore[no-untyped-call]
+            if self._stopping:
+                continue
+            _log.error("worker.ended", code=ended.returncode)
+            if time.monotonic() - started < _STEADY:
+                code = ended.returncode if ended.returncode > 0 else 1
+                self._stop()
+            else:
+                self._start()
+        return code
+
+    def _start(self) -> None:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "vault_api", "serve"],
+            env=self._environment,
+            preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 - the parent has one thread
+        )
+        self._running[child.pid] = (child, time.monotonic())
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        for child, _started in self._running.values():
+            child.terminate()
+
+
+def _dies_with(parent: int) -> Callable[[], None]:
+    """A parent that is killed takes its workers along, in order: they ship what is committed."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def prepare() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
+
+
+def _shared(host: str, port: int) -> socket.socket:
+    """A socket at an address where the other workers have theirs."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind((host, port))
+    return made
+
+
+class _OneWrite(HttpToolsProtocol):
+    """uvicorn's protocol with an answer's head and body in one write: a system call less for each."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]
+
+
+class _Gathering:
+    """A transport that writes once for everything that comes within one turn of the event loop."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, []
+            if not self._transport.is_closing():
+                self._transport.write(b"".join(held))
