@@ -58,6 +58,7 @@ def _roles(workload: Workload) -> str:
             f"  {role}:",
             f"    description: {description}",
             f"    permissions: [{'iam:modify' if number == 0 else ''}]",
+            "    owners: [bench]",
         ]
     lines.append("groups:")
     for parent, children in workload.groups.items():
