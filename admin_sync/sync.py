@@ -80,7 +80,7 @@ class Session:
         desired, current, undeclared = settle(self.document, desired, current)
         plan = diff(desired, current, ORDER)
         taken = self.connection.requests - before
-        found = effects(desired, current, self.document)
+        found = [] if plan.empty else effects(desired, current, self.document)
         return Planned(desired, current, plan, found, taken, time.monotonic() - start, undeclared)
 
     def gateway(self, environment: str) -> Gateway:
