@@ -11,12 +11,16 @@
     desired/             the document as the state of one realm, and the facts it needs from outside
     model.py, refs.py    states and their resources as values, and how they are called
     diff.py              desired against current, purely
-    impact.py            who gains or loses which permission
+    impact.py            who gains or loses what; rules.py: what OPA would decide otherwise
+    answers.py           who has what, for `explain` and `who-can`
+    ownership.py         what people of ours hold that nobody declared, and what becomes of it
+    adopt/               a realm that somebody else made, as a configuration whose plan is empty
     guard.py             what a plan must not do without being told so
     sync.py              read, diff, guard, apply, look again: one `Session` for every command
     keycloak/            one connection, a reader and a writer, one adapter per kind
     lock.py, trail.py    one apply per realm; the audit lines of a run
     render/              a plan for people and machines; `saved_plan.py` for later
+    catalogue.py         the checks and guards as a page; schemas/: what machines may rely on
     policy.py, bundle/   what OPA decides by, signed and published
     settings.py          environment variables; errors.py: what can go wrong, by exit code
 

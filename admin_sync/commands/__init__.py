@@ -2,8 +2,9 @@
 
 options.py    what a run knows: the configuration, the environments, the console; the session with Keycloak
 arguments.py  how a function becomes a command, with the five global options
-planning.py   validate, plan, drift
+planning.py   validate, plan, drift; showing.py is a plan as it is shown, saved and compared
 applying.py   apply
+adopting.py   adopt
 asking.py     explain, who-can
 doctor.py     doctor; probes.py is what it looks at
 bundle.py     bundle build, publish, freeze, thaw
