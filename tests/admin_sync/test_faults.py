@@ -21,8 +21,8 @@ def proxy(realms: Realms) -> Iterator[FaultyProxy]:
 
 
 def through(realms: Realms, proxy: FaultyProxy) -> Realms:
-    """The same realms, reached through the proxy."""
-    environ = {**realms.environ, "ADMIN_SYNC_KEYCLOAK_URL": proxy.url}
+    """The same realms, reached through the proxy, a write at a time."""
+    environ = {**realms.environ, "ADMIN_SYNC_KEYCLOAK_URL": proxy.url, "ADMIN_SYNC_GATEWAY": "rest"}
     return Realms(realms.name, realms.configuration, environ, realms.admin)
 
 
