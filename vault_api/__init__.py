@@ -12,13 +12,14 @@ which `connections/brokers.py` remembers), `store/migrations/0001_functions.sql`
 appends the line in one round trip, `sealing/envelope.py` opens the value, `trail/shipper.py`
 brings the line into `api_events.jsonl`.
 
-    __main__.py      serve, worker, migrate, kms-init
+    __main__.py      serve, worker, migrate, and the operator's commands
     app.py           routes and middleware; `vault.py` puts everything together from `settings.py`
     gate.py          who calls, and may they; `permissions.py` is the table of which call needs what
     connections/     store, release, describe, list
     trail/           the audit trail: its lines, a partner's view of it, the file
     health/          live, ready, auth, metrics
     worker/          what is done without being asked, in a process of its own
+    rotation/        keys as a whole: rotating, retiring, shredding, and proving a recovery
     sealing/         pure: from the KMS's answer to a sealed token, and back
     keyring.py       partners' keys, for a bounded time; `kms/` and `salts.py` are two of the three holders
     store/           PostgreSQL: pool, typed calls, migrations, and what row security rests on (`posture.py`)
@@ -29,5 +30,5 @@ PostgreSQL's row security and not a WHERE clause somebody has to remember. A tok
 `BrokerToken`, which shows itself nowhere, until it is sealed or put into the body of a release.
 
 Still to come, and where: refreshing (`ConnectionService.release`), linking by OAuth (`connections/`),
-rotation and leases (rooms of their own beside it), further KMS providers (`kms/`).
+leases (a room of their own beside it).
 """
