@@ -17,6 +17,8 @@ class FaultyProxy:
 
     def __init__(self, target: str) -> None:
         self.decide: Callable[[int], Fault] = lambda number: None
+        self.decide_read: Callable[[str], Fault] = lambda path: None
+        """What happens to a read, by its path."""
         self.writes = 0
         self._lock = threading.Lock()
         proxy = self
@@ -72,7 +74,7 @@ class FaultyProxy:
         """What happens to this request. Reads, tokens and the lock always pass."""
         reads = method == "GET" or "/partial-export" in path or "/protocol/" in path
         if reads or "/admin/realms/master" in path:
-            return None
+            return self.decide_read(path)
         with self._lock:
             self.writes += 1
             return self.decide(self.writes)

@@ -12,15 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from admin_sync_world import Realms
 from bulk_realm import BulkRealm, batch, named, operation, person
+from faulty_proxy import FaultyProxy
 
-from admin_sync.keycloak.bulk.capability import PROTOCOL, ask, place
+from admin_sync.desired import Facts, desire
+from admin_sync.diff import Change, diff
+from admin_sync.errors import Misconfigured
+from admin_sync.keycloak.base.desired import base_resources
+from admin_sync.keycloak.bulk.capability import PROTOCOL, Capability, ask, place
+from admin_sync.keycloak.bulk.gateway import BulkGateway
+from admin_sync.keycloak.choice import Choice
 from admin_sync.keycloak.connection import Connection, NotAllowed, Refused
+from admin_sync.keycloak.gateway import choose
+from admin_sync.keycloak.registry import ORDER
 from admin_sync.settings import settings
+from stack.layout import CHECKOUT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PASSING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b1[0-9]{12}\b")
+"""Ids, and times in milliseconds."""
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +129,7 @@ def test_what_succeeds_is_in_the_events_and_in_the_audit_once(
 
 
 def test_events_are_those_of_the_same_calls_one_by_one(made: BulkRealm) -> None:
-    """Type, path and representation; ids and the realm's name aside."""
+    """Type, path and representation; ids, times and the realm's name aside."""
     shown = []
     for way in ("rest", "bulk"):
         realm = make(made.admin, f"{made.name}{way}")
@@ -150,7 +162,7 @@ def test_events_are_those_of_the_same_calls_one_by_one(made: BulkRealm) -> None:
             [event["operationType"], event["resourceType"], event.get("resourcePath"), event.get("representation")]
             for event in realm.events()[before:]
         ]
-        shown.append(IDENTIFIER.sub("ID", json.dumps(found).replace(realm.name, "REALM")))
+        shown.append(PASSING.sub("PASSING", json.dumps(found).replace(realm.name, "REALM")))
         made.admin.delete(realm.path)
     assert shown[0] == shown[1]
     assert len(json.loads(shown[0])) >= 13
@@ -287,3 +299,46 @@ def test_the_capability_says_what_the_server_holds_to(made: BulkRealm) -> None:
     last = [operation("DELETE", f"roles-by-id/none{number}", tolerate=[404]) for number in range(capability.operations)]
     assert made.apply(*last)["applied"] == capability.operations
     assert len(json.dumps(batch(*last))) < capability.bytes
+
+
+def test_a_plan_too_large_for_one_transaction_goes_in_stages_and_ends_the_same(made: BulkRealm, realms: Realms) -> None:
+    """The sample from nothing, so many operations at a time; what one stage makes, a later one refers to."""
+    said: list[str] = []
+    gateway = BulkGateway(made.admin, Capability(operations=60, bytes=1 << 20), note=said.append)
+    document, environment = realms.configuration.document(), "dev"
+    realm = f"{realms.name}-{environment}"
+    base = base_resources(CHECKOUT / "realm" / "base", realm, environment, {"TRADEPULSE_OAUTH2_AUDIENCE": "a"})
+    current = gateway.read(realm)
+    desired = desire(document, environment, current, Facts(), base)
+    observed: list[str] = []
+
+    def observe(change: Change, problem: Exception | None) -> None:
+        assert problem is None
+        observed.append(str(change.ref))
+
+    changes = diff(desired, current, ORDER).changes
+    assert gateway.write(changes, realm, {}, lambda alias: "secret", observe) == len(changes)
+    assert sorted(observed) == sorted(str(change.ref) for change in changes)
+    assert any("stage 2 of" in line for line in said), said
+    again = gateway.read(realm)
+    left = diff(desire(document, environment, again, Facts(), base), again, ORDER)
+    assert [str(change.ref) for change in left.changes] == []
+
+
+def test_the_way_is_chosen_by_what_the_server_offers(made: BulkRealm, keycloak_environment: Mapping[str, str]) -> None:
+    said: list[str] = []
+    assert choose(made.admin, made.name, note=said.append).name == "bulk"
+    assert choose(made.admin, "no-such-realm", note=said.append).name == "bulk"
+    assert choose(made.admin, made.name, Choice.REST).name == "rest"
+    assert said == []
+    proxy = FaultyProxy(keycloak_environment["ADMIN_SYNC_KEYCLOAK_URL"])
+    try:
+        # A server without the extension answers 404 where the provider would be.
+        proxy.decide_read = lambda path: "404" if "/tradepulse-bulk" in path else None
+        without = Connection(settings({**keycloak_environment, "ADMIN_SYNC_KEYCLOAK_URL": proxy.url}).account())
+        assert choose(without, made.name, note=said.append).name == "rest"
+        assert said == [f"{made.name}: by Keycloak's own API, since this server has no bulk provider"]
+        with pytest.raises(Misconfigured, match="no bulk provider"):
+            choose(without, made.name, Choice.BULK)
+    finally:
+        proxy.close()
