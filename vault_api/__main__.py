@@ -21,8 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from identity import logs
 from identity.secret import SecretUnreadable, read_secret
 from vault_api.app import create_server
+from vault_api.compliance.ecs import convert
 from vault_api.kms import commands as kms
 from vault_api.kms.seam import KmsRefused
+from vault_api.legacy import commands as legacy
 from vault_api.rotation import recover, retire, shred
 from vault_api.rotation.refused import CommandRefused
 from vault_api.serving import listen, parent
@@ -81,6 +83,12 @@ COMMANDS: Mapping[str, Callable[[], int]] = {
     "serve": _serve,
     "worker": _work,
     "migrate": _migrate,
+    "soc": convert,
+    "legacy-status": legacy.status,
+    "legacy-backfill": legacy.backfill,
+    "legacy-report": legacy.report,
+    "legacy-forward": legacy.forward,
+    "legacy-back": legacy.back,
     "kms-init": kms.init,
     "kms-status": kms.status,
     "kms-rotate-root": kms.rotate_root,

@@ -11,11 +11,13 @@ from identity import problem
 from identity.body import BodyLimit
 from identity.trace import TraceMiddleware
 from vault_api import openapi
+from vault_api.compliance import endpoints as compliance
 from vault_api.connections import endpoints as connections
 from vault_api.fast_lane import FastLane
 from vault_api.health import endpoints as health
 from vault_api.health.checks import Readiness
 from vault_api.leases import endpoints as leases
+from vault_api.legacy import endpoints as legacy
 from vault_api.linking import endpoints as linking
 from vault_api.metrics import Metrics
 from vault_api.rotation import endpoints as rotation
@@ -47,6 +49,8 @@ def create_app(vault: Vault) -> FastAPI:
     app.router.routes.append(connections.release_route)
     app.include_router(connections.router)
     app.include_router(leases.router)
+    app.include_router(legacy.router)
+    app.include_router(compliance.router)
     app.include_router(rotation.router)
     app.include_router(linking.router)
     app.include_router(trail.router)

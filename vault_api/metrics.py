@@ -42,6 +42,9 @@ class Metrics:
         )
         self.releases = Counter("vault_releases", "Access tokens released.", registry=registry)
         self.stores = Counter("vault_stores", "Token sets stored.", registry=registry)
+        self.legacy_reads = Counter(
+            "vault_legacy_reads", "Releases by the row format that served them.", ("format",), registry=registry
+        )
         self.leases_issued = Counter("vault_leases_issued", "Leases issued.", ("kind",), registry=registry)
         self.leases_ended = Counter(
             "vault_leases_ended",

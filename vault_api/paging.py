@@ -14,12 +14,12 @@ LARGEST = 500
 
 def page_size(query: QueryParams) -> int:
     """`limit`: 1 to 500, 100 if absent. Raises Problem 422."""
-    return _number(query, "limit", default=DEFAULT, smallest=1, largest=LARGEST)
+    return whole_number(query, "limit", default=DEFAULT, smallest=1, largest=LARGEST)
 
 
 def seq_after(query: QueryParams) -> int:
     """`after` as a sequence number, 0 if absent. Raises Problem 422."""
-    return _number(query, "after", default=0, smallest=0, largest=2**53 - 1)
+    return whole_number(query, "after", default=0, smallest=0, largest=2**53 - 1)
 
 
 def name_after(query: QueryParams, is_name: Callable[[str], bool]) -> str | None:
@@ -32,7 +32,7 @@ def name_after(query: QueryParams, is_name: Callable[[str], bool]) -> str | None
     return given[0]
 
 
-def _number(query: QueryParams, name: str, *, default: int, smallest: int, largest: int) -> int:
+def whole_number(query: QueryParams, name: str, *, default: int, smallest: int, largest: int) -> int:
     given = query.getlist(name)
     if not given:
         return default

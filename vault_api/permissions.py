@@ -36,6 +36,7 @@ class Call(Enum):
     LEASE_READ = _Call("lease.read", "connection:read")
     LEASE_LIST = _Call("lease.list", "connection:read")
     LEASES_END = _Call("lease.revoke", "lease:revoke", platform=True)
+    LEGACY_STATUS = _Call("legacy.read", "audit:view", platform=True)
     PARTNER_DIGEST = _Call("digest.read", "connection:read")
     ROTATE = _Call("key.rotation.begin", "secret:rotate", platform=True)
     ROTATION_PAUSE = _Call("key.rotation.pause", "secret:rotate", platform=True)

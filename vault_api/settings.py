@@ -31,6 +31,12 @@ class VaultSettings(IdentitySettings, KmsSettings):
     """How long a derived key stays in memory, and thus how long a removed salt or a lost KMS goes unnoticed."""
     audit_lag_seconds: float = Field(default=30.0, gt=0, le=3600, validation_alias="VAULT_AUDIT_LAG_SECONDS")
     """How far the audit file may fall behind the database before the vault says that it is not ready."""
+    digest_dir: Path | None = Field(default=None, validation_alias="VAULT_DIGEST_DIR")
+    """Where a worker puts each week's compliance digest; without it none is written."""
+    legacy_key_file: Path | None = Field(default=None, validation_alias="VAULT_LEGACY_KEY_FILE")
+    """The earlier format's one key, 32 bytes in hex. With it the vault serves both formats as the phase says."""
+    legacy_dwell: float = Field(default=10.0, ge=1, le=600, validation_alias="VAULT_LEGACY_DWELL_SECONDS")
+    """How long a phase lasts at least, so that every process has seen one before the next."""
     leases_file: Path | None = Field(default=None, validation_alias="VAULT_LEASES_FILE")
     """What may be lent (see `vault_api/leases/templates.py`); without it nothing is."""
     lease_review_seconds: float = Field(default=5.0, gt=0, le=300, validation_alias="VAULT_LEASE_REVIEW_SECONDS")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import httpx
@@ -29,6 +30,8 @@ from vault_api.keyring import Keyring
 from vault_api.kms import KmsRefused, WatchedKms, open_kms
 from vault_api.leases.compose import Leases, open_leases
 from vault_api.leases.repository import LeaseRepository
+from vault_api.legacy.compose import Legacy, open_legacy
+from vault_api.legacy.connections import ConnectionsInMigration
 from vault_api.metrics import Metrics
 from vault_api.rotation.compose import Rotator, open_rotator
 from vault_api.rotation.requests import Rotations
@@ -68,6 +71,7 @@ class Vault:
     connections: ConnectionService
     brokers: Brokers
     leases: Leases
+    legacy: Legacy | None
     rotations: Rotations
     rotator: Rotator | None
     shipper: Shipper
@@ -160,8 +164,13 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         gate=gate,
         metrics=metrics,
     )
-    connections = ConnectionService(
-        repository, keyring, trail, gate, metrics, freshness=brokers.freshness, catalog=brokers.catalog
+    legacy = open_legacy(settings.legacy_key_file, database, appended=pending.add)
+    parts = (repository, keyring, trail, gate, metrics)
+    more: dict[str, Any] = {"freshness": brokers.freshness, "catalog": brokers.catalog}
+    connections = (
+        ConnectionService(*parts, **more)
+        if legacy is None
+        else ConnectionsInMigration(legacy.rows, legacy.phases, legacy.key, *parts, **more)
     )
     leases = await open_leases(
         settings,
@@ -192,6 +201,7 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         connections=connections,
         brokers=brokers,
         leases=leases,
+        legacy=legacy,
         rotations=rotations,
         rotator=await open_rotator(settings, http, stack),
         shipper=shipper,

@@ -26,7 +26,7 @@ from lease_world import (
     worker,
 )
 from vault_policy import PolicyServer
-from vault_world import POLICY, VaultProcess, World
+from vault_world import CHECKOUT, POLICY, VaultProcess, World
 
 from vault_api.leases.templates import LeasesRefused, read_policy
 
@@ -393,3 +393,8 @@ def test_another_partners_lease_answers_as_one_that_does_not_exist(
         for place, lease in ((other_partner, lent.id), (partner, lent.id), ("no-such", lent.id), (partner, "NO NAME")):
             assert seen(method, place, lease, more) == missing, (method, place)
     assert state(lending, world, other_partner, lent.id)["state"] == "active"
+
+
+def test_the_example_that_operators_start_from_is_sound() -> None:
+    lendable = read_policy(CHECKOUT / "configs" / "vault" / "leases.toml")
+    assert lendable.permissions(lendable.templates["reporting"]) == ("connection:read",)

@@ -18,6 +18,7 @@ NOT_TENANT_TABLES = (
     "shipping",
     "shipped_file",
     "partner",
+    "legacy_phase",
     "schedule",
     "circuit",
     "rotation",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from vault_api.compliance.weekly import WeeklyDigest
 from vault_api.rotation.task import RotationTask
 from vault_api.rotation.turn import Turns
 from vault_api.vault import Vault
@@ -17,6 +18,8 @@ _log = structlog.get_logger("vault_api.worker")
 def tasks_of(vault: Vault) -> Sequence[Task]:
     """Every task, ready to run."""
     tasks: list[Task] = [*vault.brokers.tasks, vault.leases.keeper]
+    if vault.settings.digest_dir is not None:
+        tasks.append(WeeklyDigest(vault.database, vault.settings.digest_dir))
     if vault.rotator is None:
         # Said once: whoever asks for a rotation would otherwise wait for nobody.
         _log.warning("rotation.not_here", next_step="set VAULT_ROTATOR_* for one worker at least")

@@ -12,3 +12,4 @@ depends_on = None
 
 def upgrade() -> None:
     run_script("0008_legacy.sql")
+    run_script("0008_digest.sql")
