@@ -21,7 +21,7 @@ from pathlib import Path
 from admin_sync.bundle.decisions import EVENT, audited, decision_id, entries, is_decision
 from admin_sync.model import Json
 from identity.audit.event import AuditEvent
-from identity.audit.log import AuditLog, AuditUnavailable
+from identity.audit.log import AuditLog
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a request as it arrives, and four times that when it is unpacked."""
@@ -196,6 +196,3 @@ def recorded(path: Path) -> list[str]:
                     if name is not None:
                         found.append(name)
     return found[-_REMEMBERED:]
-
-
-__all__ = ["LARGEST", "AuditUnavailable", "Opa", "Receiver", "Refused", "recorded"]

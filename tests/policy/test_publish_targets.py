@@ -24,7 +24,7 @@ from admin_sync.bundle.address import target_of
 from admin_sync.bundle.errors import BadTarget, FreezeInForce, Overtaken, PolicyRed, PublishFailed, StaleSerial
 from admin_sync.bundle.oci_target import manifest
 from admin_sync.bundle.publish import Outcome
-from admin_sync.bundle.published import meta_or_none
+from admin_sync.bundle.published import meta_or_none, read_meta
 from admin_sync.bundle.serve import BundleServer
 from identity.secret import Secret
 from stack import registry as oci_registry
@@ -265,6 +265,46 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_token(place: Plac
         with pytest.raises(PublishFailed, match="CERTIFICATE_VERIFY_FAILED"):
             replace(place, target=stranger).publish()
         assert where.target().read() is None
+
+
+def test_the_commands_publish_where_they_are_told_and_leave_a_line(place: Place, tmp_path: Path) -> None:
+    with over_https(tmp_path) as where:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "ADMIN_SYNC_BUNDLE_KEY_FILE": str(place.key),
+            "ADMIN_SYNC_BUNDLE_TOKEN_FILE": str(where.token_file),
+            "ADMIN_SYNC_BUNDLE_CA_FILE": str(where.ca_file),
+            "ADMIN_SYNC_OPA_BIN": str(place.opa),
+            "TRADEPULSE_AUDIT_DIR": str(tmp_path / "audit"),
+        }
+
+        def run(*words: str) -> tuple[int, str]:
+            command = [sys.executable, "-m", "admin_sync", "bundle", *words, "--json", "--target", where.address]
+            done = subprocess.run(
+                command, env=environment, cwd=POLICY.parent, capture_output=True, text=True, check=False
+            )
+            assert TOKEN not in done.stdout + done.stderr
+            return done.returncode, done.stdout
+
+        code, out = run("freeze")
+        assert (code, json.loads(out)["frozen"], json.loads(out)["target"]) == (
+            0,
+            True,
+            f"{where.address}/bundle.tar.gz",
+        )
+        assert run("publish")[0] == 5
+        code, out = run("thaw")
+        assert (code, json.loads(out)["frozen"]) == (0, False)
+        found = where.target().read()
+        assert found is not None
+        assert read_meta(found.content).revision == json.loads(out)["revision"]
+        where.address = "s3://bucket"
+        assert run("publish")[0] == 3
+    lines = [json.loads(line) for line in (tmp_path / "audit" / "iam_events.jsonl").read_text().splitlines()]
+    published = [(line["action"], line["outcome"], line["reason"]) for line in lines]
+    assert published == [
+        ("freeze", "success", None), ("publish", "failure", "FreezeInForce"), ("thaw", "success", None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
