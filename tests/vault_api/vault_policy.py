@@ -28,6 +28,12 @@ class PolicyServer:
         self.log = home / "opa.log"
         create_key(home / "key.pem", home / "key.pub.pem")
 
+    @property
+    def pid(self) -> int:
+        """The process that answers now."""
+        assert self._process is not None
+        return self._process.pid
+
     def serve(self, source: PolicySource, *, frozen: bool = False) -> None:
         """Builds a bundle of `source` and answers from it when this returns."""
         home = self._home
