@@ -28,6 +28,8 @@ HARMLESS: Final = frozenset(
         "dpop.bound.access.tokens",
         "frontchannel.logout.session.required",
         "logoUri",
+        # The realm's own policy writes it on clients that it enforces PKCE for.
+        "pkce.code.challenge.method",
         "policyUri",
         "require.pushed.authorization.requests",
         "tls.client.certificate.bound.access.tokens",

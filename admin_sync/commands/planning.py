@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from admin_sync import saved_plan
-from admin_sync.commands.arguments import Format, command, group
+from admin_sync.commands.arguments import Format, Gateway, Parallelism, command, group
 from admin_sync.commands.options import Options
 from admin_sync.commands.showing import show
 from admin_sync.console import CHANGES, DONE
 from admin_sync.errors import InvalidInput
 from admin_sync.keycloak.base.desired import base_resources
+from admin_sync.keycloak.choice import Choice
 from admin_sync.model import Json
 from admin_sync.render import RENDERERS
 from admin_sync.render.github import located
@@ -55,9 +56,17 @@ def validate(options: Options, *, format_: Format = None) -> int:
 
 
 @command(app)
-def plan(options: Options, *, format_: Format = None, out: Out = None, detailed: Detailed = False) -> int:
+def plan(
+    options: Options,
+    *,
+    format_: Format = None,
+    out: Out = None,
+    detailed: Detailed = False,
+    gateway: Gateway = None,
+    parallelism: Parallelism = None,
+) -> int:
     """Show what would change, and who would gain or lose which permission."""
-    views = _shown(options, format_, lambda planned, view: None)
+    views = _shown(options, format_, lambda planned, view: None, gateway, parallelism)
     if out is not None:
         digest = saved_plan.save(out, views)
         options.console.say(f"saved to {out}, digest {digest[:16]}; apply it with: admin-sync apply {out}")
@@ -66,22 +75,28 @@ def plan(options: Options, *, format_: Format = None, out: Out = None, detailed:
 
 
 @command(app)
-def drift(options: Options, *, format_: Format = None) -> int:
+def drift(options: Options, *, format_: Format = None, gateway: Gateway = None, parallelism: Parallelism = None) -> int:
     """Tell whether the realms are as declared: exit 0 if so, 2 if not. Leaves a line in the audit for each."""
     with opened(options.settings()) as trail:
 
         def record(planned: Planned, view: Json) -> None:
             trail.drift(planned.plan, len(planned.undeclared), len(view["rules_changed"]))
 
-        views = _shown(options, format_, record)
+        views = _shown(options, format_, record, gateway, parallelism)
     drifted = any(one["changes"] or one["rules_changed"] or one["undeclared"] for one in views)
     return CHANGES if drifted else DONE
 
 
-def _shown(options: Options, format_: str | None, record: Callable[[Planned, Json], None]) -> list[Json]:
+def _shown(
+    options: Options,
+    format_: str | None,
+    record: Callable[[Planned, Json], None],
+    gateway: Choice | None,
+    parallelism: int | None,
+) -> list[Json]:
     """The plans of all environments, shown; each goes to `record` first."""
     document = options.document()
-    session = options.session(document)
+    session = options.session(document, gateway=gateway, parallelism=parallelism)
     shown = show(options, session)
     views: list[Json] = []
     for environment in options.wanted(document):
