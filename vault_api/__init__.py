@@ -16,6 +16,10 @@ brings the line into `api_events.jsonl`.
     app.py           routes and middleware; `vault.py` puts everything together from `settings.py`
     gate.py          who calls, and may they; `permissions.py` is the table of which call needs what
     connections/     store, release, describe, list
+    linking/         connecting a broker by OAuth; `brokers/` speaks with brokers, `refresh/` keeps tokens fresh
+    leases/          credentials that are lent for a while, and taken back
+    legacy/          the earlier row format beside the present one, and the way between them
+    compliance/      the digest, and the trail in the words of a SOC
     trail/           the audit trail: its lines, a partner's view of it, the file
     health/          live, ready, auth, metrics
     worker/          what is done without being asked, in a process of its own
@@ -28,7 +32,4 @@ brings the line into `api_events.jsonl`.
 Three rules hold everywhere. Nothing is done for a caller that is not recorded in the same transaction. Tenancy is
 PostgreSQL's row security and not a WHERE clause somebody has to remember. A token is of type
 `BrokerToken`, which shows itself nowhere, until it is sealed or put into the body of a release.
-
-Still to come, and where: refreshing (`ConnectionService.release`), linking by OAuth (`connections/`),
-leases (a room of their own beside it).
 """

@@ -174,6 +174,8 @@ def test_an_operator_puts_lists_and_releases_by_pipes(vault: VaultProcess, beare
         (("describe", "..", "nothing"), 3, "cannot be a name"),
         (("describe", "no-such-partner", "main"), 4, "not-found"),
         (("digest",), 4, "forbidden"),
+        (("shred", "PARTNER"), 5, "--confirm"),
+        (("shred", "PARTNER", "--confirm", "PARTNER"), 3, "TRADEPULSE_"),
         (("no-such-command",), 3, "No such command"),
         (("put", "PARTNER", "main"), 3, "--broker"),
         (("put", "PARTNER", "main", "--broker", "paper", "--access-token-file", "/no/such/file"), 3, "cannot read"),

@@ -53,6 +53,8 @@ FAMILIES: Mapping[str, Class] = {
     "credential": Class("iam", "change"),
     "lease": Class("iam", "change"),
     "alert": Class("api", "info"),
+    "partner": Class("iam", "deletion"),
+    "token": Class("authentication", "start"),
     "audit": Class("file", "change"),
     "legacy": Class("configuration", "change"),
 }

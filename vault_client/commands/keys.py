@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-from vault_client.session import Session, shown
+from vault_client.session import BAD_INPUT, REFUSED, Session, fail, shown
 
 
 def add(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(rotate)
     app.command()(rotation)
+    app.command()(shred)
 
 
 def rotate(
@@ -53,3 +57,20 @@ def rotation(
             return
         found = vault.steer_rotation(number, verbs[0]) if verbs else vault.rotation(number)
     session.answer(dict(found), shown(found))
+
+
+def shred(
+    partner: Annotated[str, typer.Argument(help="The partner's id.")],
+    confirm: Annotated[str, typer.Option(help="The id once more; there is no way back.")] = "",
+) -> None:
+    """Destroys what is sealed for a partner, here and in every backup. Runs where a worker has its settings.
+
+    No call of the REST API does this: who may remove a salt is the worker's account alone, and only its
+    host holds that account's key. So this hands over to the service's own program, which proves it and signs.
+    """
+    if confirm != partner:
+        fail(f"this destroys every credential of {partner} for good; if that is meant, add --confirm", code=REFUSED)
+    if find_spec("vault_api") is None:
+        fail("the service is not installed here; run this on a host of its worker", code=BAD_INPUT)
+    command = [sys.executable, "-m", "vault_api", "shred", "--confirm", partner, "--", partner]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own program

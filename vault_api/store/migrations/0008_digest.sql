@@ -46,8 +46,8 @@ BEGIN
     END IF;
     RETURN QUERY
         -- The lines are canonical JSON, so these members look the same in each of them.
-        SELECT a.event, a.outcome, substring(a.line FROM '"reason":"([^"]{0,200})'),
-               substring(a.line FROM '"roles":\[([^]]{0,400})\]'), count(*), v_next
+        SELECT a.event, a.outcome, substring(a.line FROM '"reason":"([^"]*)'),
+               substring(a.line FROM '"roles":\[([^]]*)\]'), count(*), v_next
             FROM vault.audit a
             WHERE a.partner = p_partner AND a.seq >= p_first AND a.seq < p_first + p_rows AND a.recorded_at < p_until
             GROUP BY 1, 2, 3, 4;
