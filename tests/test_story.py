@@ -21,7 +21,7 @@ PROVED = (
     "registering a factor proves nothing yet: aal1 opens nothing",
     "the factor was used, and the token names our audience alone",
     "sealed under Acme Capital's own key",
-    "the access token is the one that was stored; the refresh token stays inside",
+    "the access token places an order; the refresh token stays inside",
     "404, word for word the answer for a partner that does not exist",
     "as the vault's own database role, with another partner's setting: 0 rows",
     "both chains verify and hold no token",

@@ -12,6 +12,7 @@ from stack.demo.narrator import Narrator, StoryBroken
 from stack.demo.story import Story
 from stack.layout import Layout
 from stack.login import LoginFailed
+from stack.paper_broker.visit import VisitFailed
 
 
 def main() -> int:
@@ -21,7 +22,7 @@ def main() -> int:
     admin = Connection(sync_settings(os.environ).account())
     try:
         Story(layout, settings.read(layout), admin, Narrator()).tell()
-    except (StoryBroken, LoginFailed, KeycloakProblem, LookupError) as problem:
+    except (StoryBroken, LoginFailed, VisitFailed, KeycloakProblem, LookupError) as problem:
         print(f"\nThe story broke: {problem}", file=sys.stderr)
         return 1
     return 0

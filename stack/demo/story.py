@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import subprocess
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -19,9 +17,13 @@ from stack.demo.cast import invite
 from stack.demo.narrator import Narrator, expect
 from stack.layout import Layout
 from stack.login import BrowserLogin, HttpLogin, Login, Tokens, open_login
+from stack.paper_broker import run as paper_broker
+from stack.paper_broker.visit import agree
 
 OURS, THEIRS = "acme-capital", "birch-research"
 CONNECTION = f"/v1/partners/{OURS}/connections/paper-main"
+REFRESH_MARK = "paper-refresh-"
+"""How every refresh token of the practice broker begins."""
 
 
 class Story:
@@ -34,8 +36,7 @@ class Story:
         self._tell = narrator
         self._realm = settings["TRADEPULSE_ISSUER"].rsplit("/", 1)[-1]
         self._vault = httpx.Client(base_url=f"http://{settings['VAULT_BIND']}", timeout=15)
-        self._broker_token = f"paper-access-{secrets.token_urlsafe(24)}"
-        self._broker_refresh = f"paper-refresh-{secrets.token_urlsafe(24)}"
+        self._broker_token = ""
 
     def tell(self) -> None:
         """All steps in order. Raises StoryBroken at the first that does not end as it must."""
@@ -43,7 +44,7 @@ class Story:
         with open_login(self._settings["TRADEPULSE_ISSUER"]) as login:
             again = self._enrolled(login)
             token = self._stepped_up(login, again)
-        self._stored(token)
+        self._linked(token)
         self._released(token)
         self._refused()
         self._sealed()
@@ -83,32 +84,41 @@ class Story:
             self._tell.good("the factor was used, and the token names our audience alone")
         return tokens
 
-    def _stored(self, tokens: Tokens) -> None:
-        with self._tell.step("The trader stores a broker token"):
-            current = self._vault.get(f"{CONNECTION}/credential", headers=_bearer(tokens))
-            condition = {"If-Match": current.headers["ETag"]} if current.status_code == 200 else {"If-None-Match": "*"}
-            reply = self._vault.put(
-                f"{CONNECTION}/credential",
-                headers={**_bearer(tokens), **condition, "Idempotency-Key": secrets.token_hex(16)},
-                json={
-                    "broker": "paper",
-                    "access_token": self._broker_token,
-                    "refresh_token": self._broker_refresh,
-                    "expires_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds"),
-                    "scopes": ["trade"],
-                },
+    def _linked(self, tokens: Tokens) -> None:
+        with self._tell.step("The trader connects the practice broker"):
+            headers = _bearer(tokens)
+            started = self._vault.post(
+                f"/v1/partners/{OURS}/connections",
+                headers=headers,
+                json={"broker": "paper", "connection": "paper-main", "redirect_uri": "http://127.0.0.1:1/callback"},
             )
-            expect(reply.status_code in (200, 201), "stored", f"{reply.status_code} {reply.text[:300]}")
-            self._tell.say(f"{reply.status_code} {reply.text[:200]}")
+            expect(started.status_code == 201, "an authorize URL", f"{started.status_code} {started.text[:300]}")
+            url = started.json()["authorize_url"]
+            self._tell.say(f"the browser goes to {url.partition('?')[0]} with PKCE, state and nonce")
+            password = self._layout.secret(paper_broker.PASSWORD).read_text().strip()
+            given = agree(url, account="acme-desk", password=password)
+            self._tell.say(f"the account's owner agrees; the broker answers with {', '.join(sorted(given))}")
+            done = self._vault.post("/v1/link/callback", headers=headers, json=given)
+            expect(done.status_code == 200, "a linked connection", f"{done.status_code} {done.text[:300]}")
+            self._tell.say(done.text[:200])
+            again = self._vault.post("/v1/link/callback", headers=headers, json=given)
+            expect(again.status_code == 400, "a state that is good once", again.status_code)
             self._tell.good("sealed under Acme Capital's own key")
 
     def _released(self, tokens: Tokens) -> None:
-        with self._tell.step("The trader receives it back"):
+        with self._tell.step("The trader receives the access token and trades with it"):
             reply = self._vault.post(f"{CONNECTION}/credential/release", headers=_bearer(tokens))
             expect(reply.status_code == 200, "the token", f"{reply.status_code} {reply.text[:300]}")
-            expect(reply.json()["access_token"] == self._broker_token, "the token that was stored", "another one")
-            expect(self._broker_refresh not in reply.text, "no refresh token in the reply", "one")
-            self._tell.good("the access token is the one that was stored; the refresh token stays inside")
+            self._broker_token = reply.json()["access_token"]
+            expect(REFRESH_MARK not in reply.text, "no refresh token in the reply", "one")
+            order = httpx.post(
+                f"{self._settings['PAPER_BROKER_ISSUER']}/v1/orders",
+                headers={"Authorization": f"Bearer {self._broker_token}"},
+                trust_env=False,
+            )
+            expect(order.status_code == 201, "an order that is taken", f"{order.status_code} {order.text[:200]}")
+            self._tell.say(order.text)
+            self._tell.good("the access token places an order; the refresh token stays inside")
 
     def _refused(self) -> None:
         with self._tell.step("An analyst of Birch Research asks for it too"):
@@ -133,7 +143,7 @@ class Story:
             expect(len(values) == 2, "two sealed values of Acme Capital", len(values))
             for name, sealed in values.items():
                 expect(self._broker_token.encode() not in sealed, "ciphertext", "the token itself")
-                expect(self._broker_refresh.encode() not in sealed, "ciphertext", "the token itself")
+                expect(REFRESH_MARK.encode() not in sealed, "ciphertext", "the token itself")
                 self._tell.say(f"{name:14} {len(sealed)} bytes: {sealed[:5].hex()} {sealed[5:29].hex()} …")
             expect(foreign == 0, "no row under Birch Research's setting", foreign)
             self._tell.good("as the vault's own database role, with another partner's setting: 0 rows")
@@ -147,7 +157,7 @@ class Story:
                 result = self._admin_sync("audit", "verify", str(file), "--public-key", str(public_key))
                 expect(result.returncode == 0, f"{name} verifies", result.stdout[-500:] + result.stderr[-500:])
                 text = file.read_text()
-                expect(self._broker_token not in text and self._broker_refresh not in text, "no token in it", "one")
+                expect(self._broker_token not in text and REFRESH_MARK not in text, "no token in it", "one")
                 self._tell.say(result.stdout.strip().splitlines()[-1])
             self._tell.good("both chains verify and hold no token")
 

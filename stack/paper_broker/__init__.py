@@ -11,4 +11,5 @@ only a token with the scope `trade` can place. It belongs to the stack and is no
     grants.py     codes, families and tokens, in SQLite so that a restart forgets nobody
     control.py    a port of its own for tests: lifetimes, faults, counts; absent unless asked for
     run.py        the broker as a service of the stack
+    visit.py      agree on that page without a browser
 """

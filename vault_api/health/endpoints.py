@@ -8,7 +8,8 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from vault_api.health.checks import Readiness
-from vault_api.vault import vault_of
+from vault_api.store.database import DatabaseUnavailable
+from vault_api.vault import Vault, vault_of
 
 router = APIRouter(tags=["health"])
 
@@ -47,9 +48,25 @@ async def auth(request: Request) -> Response:
             "acceptance": None if seen == 0 else round(accepted / seen, 4),
             "issuer_keys": {"ok": checks["issuer_keys"].ok, "age_seconds": vault.jwks.age()},
             "policy": {"ok": checks["policy"].ok, "revision": vault.policy.revision},
+            "broker_tokens": await _broker_tokens(vault),
         },
         status=200 if able else 503,
     )
+
+
+async def _broker_tokens(vault: Vault) -> dict[str, Any] | None:
+    """How refreshing goes, over all partners and processes; null when PostgreSQL does not say."""
+    try:
+        census = await vault.brokers.refresh.census()
+    except DatabaseUnavailable:
+        return None
+    return {
+        "scheduled": census.scheduled,
+        "overdue": census.overdue,
+        "oldest_overdue_seconds": round(census.oldest_overdue_seconds, 1),
+        "failing": census.failing,
+        "circuits_open": census.circuits_open,
+    }
 
 
 @router.get("/metrics", summary="Prometheus metrics")
