@@ -16,6 +16,9 @@ import pytest
 from rotation_world import ROTATIONS, begin, census, ended, many_rows, operator, release, rotated, store
 from vault_world import TOKENS, VaultProcess, World, credential_url
 
+from vault_api.rotation.sealed import SEALED
+from vault_api.sealing.envelope import Place, seal
+
 SOAK = int(os.environ.get("TRADEPULSE_SOAK", "1"))
 """Multiplies the rounds of what is done in a loop."""
 
@@ -412,3 +415,56 @@ async def test_who_may_not_rotate_is_refused_and_recorded_and_so_is_a_malformed_
     counted = vault.http.get("/v1/keys/census", headers=operator(world))
     mine = [row for row in counted.json()["keys"] if row["partner"] == partner]
     assert [(row["key_version"], row["rows"]) for row in mine] == [(1, 1)]
+
+
+OTHERS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "link_pending": (
+        "INSERT INTO vault.link_pending (partner, connection, version, key_version, access_sealed, refresh_sealed, "
+        "scopes, linked_by, linked_at, expires_at) VALUES ($1, 'main', 1, 1, $2, $3, '{}', 's', now(), now())",
+        (("main", "access_token"), ("main", "refresh_token")),
+    ),
+    "revocation": (
+        "INSERT INTO vault.revocation (partner, connection, version, broker, key_version, access_sealed, "
+        "refresh_sealed) VALUES ($1, 'main', 1, 'paper', 1, $2, $3)",
+        (("main", "access_token"), ("main", "refresh_token")),
+    ),
+    "link_attempt": (
+        "INSERT INTO vault.link_attempt (partner, connection, subject, session, state_hash, key_version, "
+        "verifier_sealed, redirect_uri, scopes, expires_at) "
+        "VALUES ($1, 'main', 's', 's', decode(repeat('ab', 32), 'hex'), 1, $2, 'https://x.example', '{}', now())",
+        (("main", "pkce_verifier/" + "ab" * 32),),
+    ),
+    "lease": (
+        "INSERT INTO vault.lease (partner, lease, template, kind, target, requestor, subject, roles, permissions, "
+        "scopes, decision_id, holder, state, expires_at, max_until, sealed, key_version, due_at) "
+        "VALUES ($1, 'ababababababababababab12', 't', 'broker_token', 'main', 'r', 's', '{}', '{}', '{}', "
+        "'d', '{}', 'ended', now(), now(), $2, 1, now() + interval '1 day')",
+        (("ababababababababababab12", "lease_token"),),
+    ),
+}
+"""How a row gets into each of the other tables with something sealed in them, and the places of its values."""
+
+
+async def test_whatever_is_sealed_is_moved_in_whichever_table_it_is(
+    vault: VaultProcess, worker: VaultProcess, world: World, partner: str, superuser: asyncpg.Connection
+) -> None:
+    assert {table.name for table in SEALED} == {"credential", *OTHERS}
+    columns = await superuser.fetch(
+        "SELECT c.relname, array_agg(a.attname::text) AS names FROM pg_class c "
+        "JOIN pg_attribute a ON a.attrelid = c.oid "
+        "WHERE c.relnamespace = 'vault'::regnamespace AND c.relkind = 'r' AND a.attname LIKE '%sealed' GROUP BY 1"
+    )
+    assert {row["relname"]: set(row["names"]) for row in columns} == {table.name: set(table.values) for table in SEALED}
+    store(vault, world, partner)
+    # The pins of a fresh partner are under the first root key or a later one; rows are sealed as it is now.
+    key = await many_rows(world, superuser, partner, 1)
+    for statement, places in OTHERS.values():
+        sealed = [seal(key, Place(partner, connection, kind, 1), b"kept") for connection, kind in places]
+        await superuser.execute(statement, partner, *sealed)
+    assert await census(superuser, partner) == {1: 6}
+    found = rotated(vault, world, partners=[partner], stages=["100%"])
+    assert (found["state"], found["rows"]) == ("completed", {"opened": 6, "moved": 6, "failed": 0})
+    assert await census(superuser, partner) == {2: 6}
+    # And again, from where they are now: what was moved opens.
+    again = rotated(vault, world, partners=[partner], stages=["100%"])
+    assert again["rows"] == {"opened": 6, "moved": 6, "failed": 0}

@@ -65,7 +65,8 @@ def _row(
         if sealed is None:
             values.append(None)
             continue
-        place = Place(partner, str(row[table.keys[0]]), kind, row["place_version"])
+        whole_kind = kind if table.within is None else f"{kind}/{row['place_within'].hex()}"
+        place = Place(partner, str(row[table.keys[0]]), whole_kind, row["place_version"])
         plaintext = open_sealed(key, place, sealed)
         values.append(None if target is None else seal(target, place, plaintext))
     return values

@@ -19,26 +19,29 @@ class SealedTable:
     keys:    the columns of its primary key after the partner; the first one is the place's connection
     values:  column -> kind, as in `Place`
     version: the column with the place's version, None where that is always 1
+    within:  a column of bytes that goes into the kind, as `kind/hex`
     """
 
     name: str
     keys: Sequence[str]
     values: Mapping[str, str]
     version: str | None = None
+    within: str | None = None
 
     @property
     def select(self) -> str:
         """A page of rows that are not under key version $2, from behind the key $4…: at most $3 of them.
 
         Each row: `row_version` (it changes with every change of the row), key_version, place_version,
-        the key's columns, the values' columns.
+        place_within, the key's columns, the values' columns.
         """
-        version = self.version or "1"
+        version, within = self.version or "1", self.within or "NULL::bytea"
         columns = ", ".join(f"k.{name}" for name in (*self.keys, *self.values))
         first = len(self.keys)
         after = ", ".join(f"${number}::{_type(key)}" for number, key in enumerate(self.keys, 4))
         return (
-            f"SELECT k.xmin::text::bigint AS row_version, k.key_version, {version} AS place_version, {columns} "  # noqa: S608
+            f"SELECT k.xmin::text::bigint AS row_version, k.key_version, {version} AS place_version, "  # noqa: S608
+            f"{within} AS place_within, {columns} "
             f"FROM vault.{self.name} k WHERE k.partner = $1 AND k.key_version <> $2 "
             f"AND (${4 + first}::boolean OR ({', '.join(f'k.{key}' for key in self.keys)}) > ({after})) "
             f"ORDER BY {', '.join(f'k.{key}' for key in self.keys)} LIMIT $3"
@@ -76,5 +79,11 @@ SEALED: Sequence[SealedTable] = (
     SealedTable(name="credential", keys=("connection",), values=_TOKENS, version="version"),
     SealedTable(name="link_pending", keys=("connection",), values=_TOKENS, version="version"),
     SealedTable(name="revocation", keys=("connection", "version"), values=_TOKENS, version="version"),
+    SealedTable(
+        name="link_attempt",
+        keys=("connection", "subject"),
+        values={"verifier_sealed": "pkce_verifier"},
+        within="state_hash",
+    ),
     SealedTable(name="lease", keys=("lease",), values={"sealed": "lease_token"}),
 )
