@@ -96,6 +96,7 @@ COMMANDS: Mapping[str, Callable[[], int]] = {
 
 WITH_ARGUMENTS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recover": recover.main,
+    "retire-root": retire.root,
     "retire-salt": retire.main,
     "shred": shred.main,
 }

@@ -157,7 +157,15 @@ class Keyring:
             for version, salt in salts.versions.items():
                 if version != salts.current and version not in pins:
                     continue  # Made and never used: it is pinned when it becomes current.
-                key = await self._agreed(partner, version, salt, pins.get(version))
+                try:
+                    key = await self._agreed(partner, version, salt, pins.get(version))
+                except KmsRefused:
+                    if version == salts.current:
+                        raise
+                    # An older root key is gone for good: what it sealed does not open, and nothing else is touched.
+                    refused[version] = "root_key_missing"
+                    _log.critical("key.root_missing", partner=partner, key_version=version)
+                    continue
                 if key is None:
                     refused[version] = "fingerprint_differs"
                     _log.critical("key.context_mismatch", partner=partner, key_version=version)

@@ -130,6 +130,19 @@ async def test_a_pin_that_does_not_fit_is_a_mismatch_for_that_version_alone() ->
     assert refusal.value.reason == "salt_missing"
 
 
+async def test_an_old_key_whose_root_key_is_gone_is_refused_alone() -> None:
+    holders, clock = Holders(), Clock()
+    await keyring(holders, clock).keys("acme")
+    holders.salts["acme"][2] = b"t" * 32
+    await keyring(holders, clock, roots=2).keys("acme")
+    newer = Keyring(FileKms({2: bytes([2]) * 32}, 2), holders, holders, clock=clock)
+    keys = await newer.keys("acme")
+    assert keys.current().version == 2
+    with pytest.raises(KeyContextMismatch) as refusal:
+        keys.version(1)
+    assert refusal.value.reason == "root_key_missing"
+
+
 async def test_a_key_made_after_the_others_were_loaded_is_looked_for_once() -> None:
     holders = Holders()
     ring = keyring(holders, Clock())

@@ -163,6 +163,23 @@ async def test_a_new_root_version_answers_otherwise_and_the_old_one_as_ever(kms:
     assert await kms.mac(1, b"message") == before
 
 
+async def test_an_older_root_version_can_be_removed_and_then_answers_nobody(kms: RootKeys, operator: RootKeys) -> None:
+    with pytest.raises(KmsRefused, match="rotate first"):
+        await operator.remove_version(1)
+    assert await operator.add_version() == 2
+    before = await kms.mac(2, b"message")
+    await operator.remove_version(1)
+    with pytest.raises(KmsRefused):
+        await operator.mac(1, b"message")
+    await kms.look()
+    with pytest.raises(KmsRefused):
+        await kms.mac(1, b"message")
+    assert await kms.mac(2, b"message") == before
+    assert (await kms.health()).ok
+    # A number is never used twice: what was sealed under the one that is gone must not meet another key.
+    assert await operator.add_version() == 3
+
+
 async def test_what_a_provider_never_can_answer_it_refuses(kms: RootKeys) -> None:
     await kms.look()
     for version in (2, 99, 2**31):

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message
+from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message, require_older
 
 _log = structlog.get_logger("vault_api.kms")
 
@@ -86,6 +86,10 @@ class AwsKms:
 
     async def add_version(self) -> int:
         return await self._ask(self._create)
+
+    async def remove_version(self, version: int) -> None:
+        """Takes the alias away at once; AWS destroys the key after the shortest time it allows, seven days."""
+        await self._ask(lambda: self._destroy(version))
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -154,6 +158,15 @@ class AwsKms:
         self._client.create_alias(AliasName=f"alias/{self._alias}-{version}", TargetKeyId=made["KeyMetadata"]["KeyId"])
         self._find()
         return version
+
+    def _destroy(self, version: int) -> None:
+        self._find()
+        require_older(version, self.current_version)
+        if version not in self._keys:
+            raise KmsRefused(f"there is no alias/{self._alias}-{version}")
+        self._client.delete_alias(AliasName=f"alias/{self._alias}-{version}")
+        self._client.schedule_key_deletion(KeyId=self._keys[version], PendingWindowInDays=7)
+        self._find()
 
     def __repr__(self) -> str:
         return f"<root keys {self._alias} in AWS KMS>"

@@ -16,13 +16,13 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from identity.secret import SecretUnreadable, read_secret
 from identity.strict_json import StrictJsonError
 from identity.strict_json import loads as strict_loads
-from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message
+from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message, require_older
 
 ROOT_KEY_BYTES = 32
 MAX_FILE_BYTES = 65_536
@@ -31,7 +31,14 @@ MAX_FILE_BYTES = 65_536
 class FileKms:
     """HMAC-SHA-256 under 32-byte root keys held in this process's memory."""
 
-    def __init__(self, versions: Mapping[int, bytes], current: int, *, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        versions: Mapping[int, bytes],
+        current: int,
+        *,
+        path: Path | None = None,
+        retired: Collection[int] = (),
+    ) -> None:
         """Raises KmsRefused for a short key, a version below one, or a current version that is not there."""
         for version, key in versions.items():
             if version < 1:
@@ -43,6 +50,7 @@ class FileKms:
         self._versions = dict(versions)
         self._current = current
         self._path = path
+        self._retired = frozenset(retired)
         self._read = _state(path)
 
     @classmethod
@@ -55,13 +63,13 @@ class FileKms:
         try:
             document = strict_loads(content, max_bytes=MAX_FILE_BYTES, max_depth=4)
             versions = {int(name): base64.b64decode(key, validate=True) for name, key in document["versions"].items()}
-            current = document["current"]
+            current, retired = document["current"], [int(version) for version in document.get("retired", ())]
         except (StrictJsonError, binascii.Error, ValueError, TypeError, KeyError, AttributeError):
             # Without the cause: its text could hold a piece of a key.
             raise KmsRefused(f'{path}: not {{"versions": {{"1": base64}}, "current": 1}}') from None
         if type(current) is not int:
             raise KmsRefused(f"{path}: `current` is a whole number")
-        return cls(versions, current, path=path)
+        return cls(versions, current, path=path, retired=retired)
 
     @property
     def current_version(self) -> int:
@@ -88,14 +96,26 @@ class FileKms:
 
     async def add_version(self) -> int:
         """Writes the file anew with one more key, which becomes current. Raises KmsRefused."""
+        self._look_again()
+        version = max(*self._versions, *self._retired, 0) + 1
+        self._replace({**self._versions, version: secrets.token_bytes(ROOT_KEY_BYTES)}, version, self._retired)
+        return version
+
+    async def remove_version(self, version: int) -> None:
+        """Writes the file anew without that key, and that it is gone on purpose. Raises KmsRefused."""
+        self._look_again()
+        require_older(version, self._current)
+        if version not in self._versions:
+            raise KmsRefused(f"there is no root key version {version}")
+        kept = {number: key for number, key in self._versions.items() if number != version}
+        self._replace(kept, self._current, self._retired | {version})
+
+    def _replace(self, versions: Mapping[int, bytes], current: int, retired: Collection[int]) -> None:
         if self._path is None:
             raise KmsRefused("these root keys are in no file")
-        self._look_again()
-        version = max(self._versions) + 1
-        versions = {**self._versions, version: secrets.token_bytes(ROOT_KEY_BYTES)}
         beside = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
         try:
-            _write_new(beside, versions, version)
+            _write_new(beside, versions, current, retired)
             # In the place of the old one at once: whoever reads meanwhile sees the one or the other, whole.
             beside.replace(self._path)
             folder = os.open(self._path.parent, os.O_RDONLY)
@@ -107,7 +127,6 @@ class FileKms:
             beside.unlink(missing_ok=True)
             raise KmsRefused(f"{self._path}: {error.strerror}; nothing was changed") from None
         self._look_again()
-        return version
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -117,9 +136,11 @@ class FileKms:
         if self._path is None or _state(self._path) == self._read:
             return
         newer = FileKms.from_file(self._path)
-        if any(newer._versions.get(version) != key for version, key in self._versions.items()):
+        known = self._versions.items()
+        if any(newer._versions.get(version) != key for version, key in known if version not in newer._retired):
             raise KmsRefused(f"{self._path} was replaced by one that lacks a root key; restore the file that had it")
         self._versions, self._current, self._read = newer._versions, newer._current, newer._read
+        self._retired = newer._retired
 
     def __repr__(self) -> str:
         return f"<root keys {sorted(self._versions)}>"
@@ -138,11 +159,13 @@ def create_root_key_file(path: Path) -> None:
         raise KmsRefused(f"{path}: {error.strerror}; choose a directory that this user may write to") from None
 
 
-def _write_new(path: Path, versions: Mapping[int, bytes], current: int) -> None:
-    document = {
+def _write_new(path: Path, versions: Mapping[int, bytes], current: int, retired: Collection[int] = ()) -> None:
+    document: dict[str, object] = {
         "versions": {str(version): base64.b64encode(key).decode() for version, key in versions.items()},
         "current": current,
     }
+    if retired:
+        document["retired"] = sorted(retired)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         json.dump(document, file)

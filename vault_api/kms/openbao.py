@@ -27,7 +27,7 @@ import structlog
 from identity.outbound import OutboundError, Reply, exchange
 from identity.strict_json import StrictJsonError, loads_object
 from vault_api.kms.openbao_login import Login, LoginRefused
-from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message
+from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message, require_older
 
 _MAX_BYTES = 262_144
 _log = structlog.get_logger("vault_api.kms")
@@ -96,6 +96,15 @@ class OpenBaoKms:
         await self._call("POST", f"/v1/{self._path}/keys/{self._key}/rotate", b"{}")
         await self.look()
         return self._current
+
+    async def remove_version(self, version: int) -> None:
+        """Transit trims from the lowest version on, so this removes every version up to this one."""
+        await self.look()
+        require_older(version, self._current)
+        lowest = orjson.dumps({"min_encryption_version": version + 1, "min_decryption_version": version + 1})
+        await self._call("POST", f"/v1/{self._path}/keys/{self._key}/config", lowest)
+        trimmed = orjson.dumps({"min_available_version": version + 1})
+        await self._call("POST", f"/v1/{self._path}/keys/{self._key}/trim", trimmed)
 
     async def close(self) -> None:
         await self._http.aclose()

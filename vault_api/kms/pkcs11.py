@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import structlog
 
 from identity.secret import Secret
-from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message
+from vault_api.kms.seam import KmsHealth, KmsRefused, KmsUnavailable, require_message, require_older
 
 _log = structlog.get_logger("vault_api.kms")
 
@@ -72,6 +72,9 @@ class Pkcs11Kms:
 
     async def add_version(self) -> int:
         return await self._ask(self._generate)
+
+    async def remove_version(self, version: int) -> None:
+        await self._ask(lambda: self._destroy(version))
 
     async def close(self) -> None:
         if self._overdue is None or self._overdue.done():
@@ -172,6 +175,14 @@ class Pkcs11Kms:
         )
         self._find()
         return version
+
+    def _destroy(self, version: int) -> None:
+        self._find()
+        require_older(version, self.current_version)
+        if version not in self._keys:
+            raise KmsRefused(f"the token has no secret key labelled {self._key}-{version}")
+        self._keys[version].destroy()
+        self._keys = {number: key for number, key in self._keys.items() if number != version}
 
     def _drop(self) -> None:
         """Forgets the session and all that belongs to it."""

@@ -62,7 +62,7 @@ class Kms(Protocol):
 
 
 class RootKeys(Kms, Protocol):
-    """A provider that can also make the next version of its root key, with the rights of whoever runs it."""
+    """A provider that can also make and remove versions of its root key, with the rights of whoever runs it."""
 
     async def add_version(self) -> int:
         """Makes a new version under which nothing was sealed yet, and answers its number.
@@ -71,6 +71,19 @@ class RootKeys(Kms, Protocol):
         KmsUnavailable, and KmsRefused when this account may not do it.
         """
         ...
+
+    async def remove_version(self, version: int) -> None:
+        """Destroys an older version for good; whoever asks has made sure that nothing is sealed under it.
+
+        Raises KmsUnavailable, and KmsRefused for the current version or one that is not there.
+        """
+        ...
+
+
+def require_older(version: int, current: int) -> None:
+    """Raises KmsRefused unless the version is older than the current one."""
+    if not 1 <= version < current:
+        raise KmsRefused(f"root key version {version} is not older than the current one, {current}; rotate first")
 
 
 def require_message(message: bytes) -> None:

@@ -1,6 +1,7 @@
-"""Removing an old salt of a partner, once nothing is sealed under it.
+"""Removing an old salt of a partner, or an old root key, once nothing is sealed under it.
 
     python -m vault_api retire-salt PARTNER VERSION
+    python -m vault_api retire-root VERSION
 
 Refused while the census counts a row under that version, while it is the current one, and until the newer
 one has been in use for so long that no process can seal under the older one any more.
@@ -14,11 +15,50 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import asyncpg
+
 from identity.audit.event import AuditEvent
+from identity.secret import read_secret
+from vault_api.kms import KmsSettings, KmsUnavailable, provider
 from vault_api.rotation.refused import CommandRefused
+from vault_api.rotation.store import RotationStore
 from vault_api.salts import SaltsMissing
-from vault_api.settings import VaultSettings
+from vault_api.settings import RecoverySettings, VaultSettings
 from vault_api.vault import open_vault
+
+
+def root(arguments: Sequence[str]) -> int:
+    """`retire-root`: removes an older version of the root key. Raises CommandRefused, KmsRefused."""
+    parser = argparse.ArgumentParser(prog="vault-api retire-root", description="Removes a root key that seals nothing.")
+    parser.add_argument("version", type=int, help="the version of the root key")
+    options = parser.parse_args(arguments)
+    try:
+        asyncio.run(_retire_root(options.version))
+    except KmsUnavailable as error:
+        raise CommandRefused(f"the KMS does not answer: {error}") from None
+    sys.stdout.write(f"root key version {options.version} is removed; nothing was sealed under it\n")
+    return 0
+
+
+async def _retire_root(version: int) -> None:
+    settings, kms = RecoverySettings(), provider(KmsSettings())
+    password = read_secret(settings.database_password_file, name="VAULT_DATABASE_PASSWORD_FILE").text()
+    pool = await asyncpg.create_pool(settings.database_url, password=password, min_size=1, max_size=1, timeout=5.0)
+    try:
+        rows = await RotationStore(pool).census()
+        held = sum(row["held"] for row in rows if row["root_version"] == version)
+        newest = {row["partner"]: row["root_version"] for row in rows}
+        # In the order of key versions, so the last one of a partner is what it seals under.
+        behind = sorted(partner for partner, root in newest.items() if root <= version)
+        if held or behind:
+            raise CommandRefused(
+                f"{held} rows are sealed under root key version {version}, and {len(behind)} partners still seal under "
+                "it or an older one; rotate with kind `root` first"
+            )
+        await kms.remove_version(version)
+    finally:
+        await pool.close()
+        await kms.close()
 
 
 def main(arguments: Sequence[str]) -> int:
