@@ -16,9 +16,13 @@ import orjson
 
 from admin_sync.keycloak.bulk.capability import PROTOCOL, Capability
 from admin_sync.model import Json, Ref
+from admin_sync.refs import BINDING, CLIENT_ROLE, USER
 
 STAGE: Final = 400
 """Operations in each transaction of a plan that does not fit in one: larger ones cost more for each operation."""
+
+INDEPENDENT: Final = frozenset({CLIENT_ROLE, USER, BINDING})
+"""Kinds whose objects need nothing of others of their kind."""
 
 _OVERHEAD: Final = 4096
 """Bytes kept free for what surrounds the operations."""
@@ -70,9 +74,14 @@ class Batch:
         return f"{self.nonce}x{self._numbers[name]}x"
 
     def stages(self, capability: Capability) -> list[Stage]:
-        """Transactions that fit, in order: one if one can hold it all. The operations of an object stay together."""
+        """Transactions that fit, in order: one if one can hold it all. The operations of an object stay together.
+
+        Where there are several, those of a kind whose objects need nothing of each other hold nothing
+        else, so that they may be carried out side by side.
+        """
         most = capability.operations
-        if len(self.operations) > most:
+        split = len(self.operations) > most
+        if split:
             most = min(STAGE, most)
         encoded = [orjson.dumps(one.document()) for one in self.operations]
         runs: list[tuple[int, int, int]] = []
@@ -87,6 +96,9 @@ class Batch:
         for start, end, bytes_ in runs:
             last = stages[-1] if stages else None
             full = last is not None and (end - last.start > most or size + bytes_ > capability.bytes - _OVERHEAD)
+            if split and start:
+                before, here = self.operations[start - 1].ref.kind, self.operations[start].ref.kind
+                full = full or (before != here and not INDEPENDENT.isdisjoint((before, here)))
             if last is None or full:
                 stages.append(Stage(self, start, end))
                 size = bytes_
@@ -103,6 +115,12 @@ class Stage:
     batch: Batch
     start: int
     end: int
+
+    @property
+    def independent(self) -> str | None:
+        """The kind of its objects, if stages of that kind may be carried out side by side."""
+        kinds = {one.ref.kind for one in self.operations}
+        return kinds.pop() if len(kinds) == 1 and kinds <= INDEPENDENT else None
 
     @property
     def operations(self) -> Sequence[Operation]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ from admin_sync.keycloak.state import read_through
 from admin_sync.model import Current, Ref, printable
 
 Reading = Callable[[str], Current]
+
+AT_ONCE: Final = 3
+"""Transactions at once where they need nothing of each other."""
 
 
 class BulkGateway:
@@ -110,28 +114,47 @@ class BulkGateway:
         last = {operation.ref: number for number, operation in enumerate(batch.operations)}
         # A change that needs nothing of the server is done when what comes before it is.
         waiting = [(change, last.get(change.ref, -1)) for change in changes]
-        created: list[str | None] = []
+        created: list[str | None] = [None] * len(batch.operations)
         done = 0
-        for number, stage in enumerate(stages, start=1):
-            which = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
-            self._note(f"{realm}: {which}{stage.end - stage.start} operations in one transaction")
-            try:
-                created += self._apply(realm, stage, created)
-            except KeycloakProblem as problem:
+        for number, wave in _waves(stages):
+            for place_, stage in enumerate(wave, start=number):
+                which = f"stage {place_} of {len(stages)}, " if len(stages) > 1 else ""
+                self._note(f"{realm}: {which}{stage.end - stage.start} operations in one transaction")
+            problems: list[KeycloakProblem] = []
+            for stage, outcome in zip(wave, self._side_by_side(realm, wave, created), strict=True):
+                if isinstance(outcome, KeycloakProblem):
+                    problems.append(outcome)
+                    continue
+                created[stage.start : stage.end] = outcome
+                for change in [one for one, end in waiting if stage.start <= end < stage.end]:
+                    observe(change, None)
+                    done += 1
+                waiting = [one for one in waiting if not stage.start <= one[1] < stage.end]
+            if problems:
+                # A refusal of rights is final, so it must not hide behind a failure that is worth a retry.
+                problem = min(problems, key=lambda one: not isinstance(one, NotAllowed))
                 blamed = _blamed(problem)
-                for change, _ in waiting:
-                    if str(change.ref) == blamed:
-                        observe(change, problem)
-                        break
-                raise
-            for change in [one for one, end in waiting if end < stage.end]:
-                observe(change, None)
-                done += 1
-            waiting = [one for one in waiting if one[1] >= stage.end]
+                for change in [one for one, _ in waiting if str(one.ref) == blamed]:
+                    observe(change, problem)
+                raise problem
         for change, _ in waiting:
             observe(change, None)
             done += 1
         return done
+
+    def _side_by_side(
+        self, realm: str, wave: Sequence[Stage], created: Sequence[str | None]
+    ) -> list[list[str | None] | KeycloakProblem]:
+        def one(stage: Stage) -> list[str | None] | KeycloakProblem:
+            try:
+                return self._apply(realm, stage, created)
+            except KeycloakProblem as problem:
+                return problem
+
+        if len(wave) == 1:
+            return [one(wave[0])]
+        with ThreadPoolExecutor(len(wave)) as pool:
+            return list(pool.map(one, wave))
 
     def _apply(self, realm: str, stage: Stage, created: Sequence[str | None]) -> list[str | None]:
         try:
@@ -147,6 +170,18 @@ def _runs(changes: Sequence[Change]) -> Iterator[list[Change]]:
     """Runs of changes of one kind and direction, after which put-off work is due."""
     for _, run in groupby(changes, key=lambda change: (change.ref.kind, change.action is Action.DELETE)):
         yield list(run)
+
+
+def _waves(stages: Sequence[Stage]) -> Iterator[tuple[int, list[Stage]]]:
+    """Stages that may be carried out side by side, a few at once, with the number of the first of them."""
+    wave: list[Stage] = []
+    for number, stage in enumerate(stages, start=1):
+        if wave and (len(wave) == AT_ONCE or stage.independent is None or stage.independent != wave[0].independent):
+            yield number - len(wave), wave
+            wave = []
+        wave.append(stage)
+    if wave:
+        yield len(stages) - len(wave) + 1, wave
 
 
 def _answered(problem: Exception) -> dict[str, Any]:
