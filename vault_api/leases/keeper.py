@@ -74,14 +74,15 @@ class LeaseKeeper:
     async def run_once(self) -> None:
         """Ends what is due at every partner, and now and then asks the policy about what lives."""
         census = await self._repository.census()
+        self._measure(census)
+        due = {counted.partner for counted in census if counted.due > 0}
         if time.monotonic() - self._rechecked_at >= self._recheck:
             for partner in sorted({counted.partner for counted in census if counted.state == "active"}):
-                await self._review(partner)
+                if await self._review(partner):
+                    due.add(partner)
             self._rechecked_at = time.monotonic()
-            census = await self._repository.census()
-        for partner in sorted({counted.partner for counted in census if counted.due > 0}):
+        for partner in sorted(due):
             await self._end_due(partner)
-        self._measure(await self._repository.census())
 
     async def end_now(self, partner: str) -> None:
         """Ends what is due at one partner, as far as that is possible soon. Never raises; the rest is the worker's."""
@@ -138,13 +139,15 @@ class LeaseKeeper:
             stuck=stuck,
         )
 
-    async def _review(self, partner: str) -> None:
+    async def _review(self, partner: str) -> bool:
+        """Whether a lease of the partner is to end now."""
+        ending = False
         for lease in await self._repository.living(partner):
             try:
                 reason = await self._objection(partner, lease)
             except PolicyUnavailable:
                 _log.warning("lease.review_postponed", partner=partner)
-                return
+                return ending
             except ValueError:
                 reason = "holder_unreadable"
             if reason is not None:
@@ -156,6 +159,8 @@ class LeaseKeeper:
                     resource=f"partners/{partner}/leases/{lease.lease}",
                 )
                 await self._repository.end(partner, self._trail.line(event), reason=reason, lease=lease.lease)
+                ending = True
+        return ending
 
     async def _objection(self, partner: str, lease: Living) -> str | None:
         """Why the policy would not allow this lease any more, None if it still would."""
