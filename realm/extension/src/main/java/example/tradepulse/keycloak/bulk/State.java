@@ -9,6 +9,7 @@ import com.fasterxml.jackson.core.JsonEncoding;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import jakarta.persistence.EntityManager;
+import jakarta.persistence.FlushModeType;
 import jakarta.ws.rs.WebApplicationException;
 import jakarta.ws.rs.core.Response;
 import jakarta.ws.rs.core.StreamingOutput;
@@ -63,6 +64,8 @@ final class State {
     /** Writes the document. */
     void write(OutputStream out) throws IOException {
         EntityManager database = session.getProvider(JpaConnectionProvider.class).getEntityManager();
+        // Nothing is changed here, and to look for changes before each query costs more the more has been read.
+        database.setFlushMode(FlushModeType.COMMIT);
         try (JsonGenerator json = AdminCall.JSON.getFactory().createGenerator(out, JsonEncoding.UTF8)) {
             // What breaks off must not look like a whole document.
             json.disable(JsonGenerator.Feature.AUTO_CLOSE_JSON_CONTENT);
