@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ from test_vault_canary import forms
 from vault_world import FIRST, TOKENS, VaultProcess, World, credential_url, private_file
 
 PARTNER = "/v1/partners/{partner}"
+
+EXAMPLES = int(os.environ.get("TRADEPULSE_EXAMPLES", "6"))
+"""Generated requests for each call; more of them find more."""
 
 BODIES: dict[tuple[str, str], Any] = {
     ("put", f"{PARTNER}/connections/{{connection}}/credential"): TOKENS,
@@ -93,7 +97,7 @@ def generated(vault: VaultProcess, operation: Any, bearers: Any, known: dict[str
     statuses: set[int] = set()
 
     @settings(
-        max_examples=6, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(case=operation.as_strategy())
