@@ -13,6 +13,7 @@ from typing import Final
 import typer
 from typer.exceptions import Abort, TyperException
 
+from admin_sync import late  # noqa: F401  (first, so that what follows loads late what it may never use)
 from admin_sync.commands import adopting, applying, asking, auditing, bundle, completion, doctor, planning, schema
 from admin_sync.console import BAD_INPUT, FAILED, Console, speak_utf8
 

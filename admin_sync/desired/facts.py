@@ -79,12 +79,17 @@ def gather(
     for client in document.roles.clients.values():
         if isinstance(client, WorkloadClient) and document.enabled(client.enabled_if):
             issuers.add(client.issuer)
-    ordered = sorted(issuers)
-    with httpx.Client(timeout=timeout, follow_redirects=False) as http, ThreadPoolExecutor(8) as pool:
-        answers = pool.map(lambda issuer: discover(http, issuer), ordered)
-        discovered = dict(zip(ordered, answers, strict=True))
+    discovered = _discover_all(sorted(issuers), timeout)
     keys, warnings = _client_keys(document, jwks_dir)
     return Facts(discovered=discovered, keys=keys, secrets=secrets, warnings=tuple(warnings))
+
+
+def _discover_all(issuers: list[str], timeout: float) -> Mapping[str, Mapping[str, str] | Unknown]:
+    if not issuers:
+        return {}
+    with httpx.Client(timeout=timeout, follow_redirects=False) as http, ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda issuer: discover(http, issuer), issuers)
+        return dict(zip(issuers, answers, strict=True))
 
 
 def discover(http: httpx.Client, issuer: str) -> Mapping[str, str] | Unknown:
