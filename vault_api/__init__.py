@@ -22,7 +22,7 @@ brings the line into `api_events.jsonl`.
     compliance/      the digest, and the trail in the words of a SOC
     trail/           the audit trail: its lines, a partner's view of it, the file
     health/          live, ready, auth, metrics
-    worker/          what is done without being asked, in a process of its own
+    worker/          what is done without being asked, in a process of its own; `alerts/` tells partners
     rotation/        keys as a whole: rotating, retiring, shredding, and proving a recovery
     sealing/         pure: from the KMS's answer to a sealed token, and back
     keyring.py       partners' keys, for a bounded time; `kms/` and `salts.py` are two of the three holders
