@@ -42,6 +42,7 @@ class WeeklyDigest:
         await asyncio.to_thread(self._write, f"{name}.json", digest.model_dump_json(indent=2))
 
     def _write(self, name: str, text: str) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Partners' names are in it, and it is complete or not there.
         descriptor, unfinished = tempfile.mkstemp(dir=self._directory, prefix=f".{name}.")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
