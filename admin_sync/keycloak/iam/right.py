@@ -20,8 +20,8 @@ from admin_sync.refs import RIGHT, right
 
 EVERYONE: Final = "every new account"
 
-_USUAL: Final = {"account": frozenset({"manage-account", "view-profile"})}
-"""What Keycloak itself puts into the default role of a realm: each person may see and change their own account."""
+_OWN_ACCOUNT: Final = frozenset({"account", "account-console"})
+"""Clients whose roles let people see and change their own account and nobody else's."""
 
 
 class RightAdapter:
@@ -77,7 +77,7 @@ class _Foreign:
             (client, one["name"])
             for client, listed in (exported.get("client") or {}).items()
             for one in listed
-            if not is_managed(one)
+            if client not in _OWN_ACCOUNT and not is_managed(one)
         ]
         self.groups: dict[str, str] = {}
         giving: set[str] = set()
@@ -132,7 +132,7 @@ def _of_everyone(reader: Reader, foreign: _Foreign) -> Iterator[Resource]:
     for role in sorted(set(composites.get("realm") or ()) & set(foreign.roles)):
         yield Resource(right(EVERYONE, f"role {role}"), {"everyone": True, "role": role}, server_id=server_id)
     for owner, names in sorted((composites.get("client") or {}).items()):
-        for role in sorted(set(names) - _USUAL.get(owner, frozenset())):
+        for role in sorted(names) if owner not in _OWN_ACCOUNT else ():
             attrs = {"everyone": True, "owner": owner, "role": role}
             yield Resource(right(EVERYONE, f"{owner}:{role}"), attrs, server_id=server_id)
 
