@@ -18,6 +18,8 @@ Json = Any
 
 def printable(line: str) -> str:
     """A line that cannot move the cursor: what comes from a server or a file may hold control characters."""
+    if line.isprintable():
+        return line
     return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in line)
 
 
