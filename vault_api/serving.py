@@ -33,8 +33,8 @@ _log = structlog.get_logger("vault_api.serving")
 SHARE_PORT = "VAULT_SHARE_PORT"
 """Set by the parent for its workers; others may then listen at the same address, if they are of this account."""
 
-_STEADY = 5.0
-"""Seconds; a worker that ends sooner would end again, so everything ends and says why."""
+_PAUSE = 1.0
+"""Seconds before a worker that was killed is replaced: one that dies at once must not keep the machine busy."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -65,7 +65,7 @@ async def listen(app: ASGIApp, host: str, port: int, *, share: bool = False) -> 
 
 
 def parent(workers: int) -> int:
-    """Runs this program `workers` times until a signal comes or one of them cannot stay up; returns the exit code."""
+    """Runs this program `workers` times until a signal comes or one of them ends by itself; returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="vault-metrics-") as directory:
         return _Parent(workers, directory).run()
 
@@ -75,7 +75,7 @@ class _Parent:
 
     def __init__(self, workers: int, directory: str) -> None:
         self._environment = {**os.environ, "VAULT_WORKERS": "1", SHARE_PORT: "true", SHARED_DIRECTORY: directory}
-        self._running: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._workers = workers
         self._stopping = False
 
@@ -87,18 +87,21 @@ class _Parent:
         code = 0
         while self._running:
             pid, status = os.wait()
-            ended, started = self._running.pop(pid)
+            ended = self._running.pop(pid)
             ended.returncode = os.waitstatus_to_exitcode(status)
             # What it measured of itself is gone with it; what it counted stays.
             mark_process_dead(pid, self._environment[SHARED_DIRECTORY])  # type: ignore[no-untyped-call]
             if self._stopping:
                 continue
             _log.error("worker.ended", code=ended.returncode)
-            if time.monotonic() - started < _STEADY:
-                code = ended.returncode if ended.returncode > 0 else 1
+            if ended.returncode > 0:
+                # It ended by itself and has said why, such as a setting that is wrong: so would the next one.
+                code = ended.returncode
                 self._stop()
             else:
-                self._start()
+                time.sleep(_PAUSE)
+                if not self._stopping:
+                    self._start()
         return code
 
     def _start(self) -> None:
@@ -107,11 +110,11 @@ class _Parent:
             env=self._environment,
             preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 - the parent has one thread
         )
-        self._running[child.pid] = (child, time.monotonic())
+        self._running[child.pid] = child
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
-        for child, _started in self._running.values():
+        for child in self._running.values():
             child.terminate()
 
 
