@@ -130,7 +130,7 @@ CHECKS: Final[Sequence[Check]] = (
         elevated_permissions,
         {"elevated-permission": "a sensitive permission of an elevated role, in a role that needs no approvals"},
     ),
-    Check(owners, {"no-owner": "a role whose grants nobody answers for"}),
+    Check(owners, {"no-owner": "a role without owners where policy has them approve"}),
     Check(
         crossings,
         {"crosses-environments": "a workload or a request that carries roles into an environment that denies them"},
