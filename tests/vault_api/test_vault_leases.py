@@ -114,6 +114,10 @@ async def test_an_ended_lease_has_no_session_no_account_and_nothing_of_its_own_l
     with pytest.raises(asyncpg.InvalidPasswordError):
         async with lent.session():
             pass
+    # Once more changes nothing and is recorded as well.
+    assert lending.http.delete(leases_url(partner, lent.id), headers=world.realm.bearer(partner)).status_code == 200
+    told = "SELECT count(*) FROM vault.audit WHERE partner = $1 AND event = 'lease.revoke'"
+    assert await database.fetchval(told, partner) == 2
     assert f"lease_{lent.id}" not in await accounts(database)
     # What it made is not thrown away: the management account has it.
     inside = await asyncpg.connect(target.dsn("postgres", world.postgres.passwords["postgres"]))

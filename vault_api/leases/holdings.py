@@ -41,9 +41,11 @@ class LeaseHoldings:
             admitted = await self._gate.admit(caller, permission="connection:revoke")
         line = self._trail.line(admitted.event("success"))
         try:
-            await self._repository.end(caller.partner, line, reason="revoked", lease=lease)
+            ending = await self._repository.end(caller.partner, line, reason="revoked", lease=lease)
         except DatabaseUnavailable:
             raise AuditUnavailable(_UNRECORDED) from None
+        if not ending:
+            await self._trail.record(admitted.event("success", reason="already_ending"))
         await self._keeper.end_now(caller.partner)
         return await self.row(caller.partner, lease)
 
@@ -63,14 +65,14 @@ class LeaseHoldings:
         ended: dict[str, tuple[str, ...]] = {}
         try:
             for name in [partner] if partner is not None else await self._repository.partners():
-                line = self._trail.line(
-                    admitted.event("success", partner=name, resource=f"partners/{name}/leases", session=session)
-                )
+                line = self._trail.line(admitted.event("success", partner=name, resource=f"partners/{name}/leases"))
                 ending = await self._repository.end(name, line, reason=reason, session=session, subject=subject)
                 if ending:
                     ended[name] = tuple(ending)
         except DatabaseUnavailable:
             raise AuditUnavailable(_UNRECORDED) from None
+        # That it was asked for is an event also where nothing was living.
+        await self._trail.record(admitted.event("success", reason=reason))
         for name in ended:
             await self._keeper.end_now(name)
         return ended
