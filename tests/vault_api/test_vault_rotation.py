@@ -22,7 +22,7 @@ from vault_api.sealing.envelope import Place, seal
 SOAK = int(os.environ.get("TRADEPULSE_SOAK", "1"))
 """Multiplies the rounds of what is done in a loop."""
 
-KEYS = {"VAULT_KEY_SECONDS": "1"}
+KEYS = {"VAULT_KEY_SECONDS": "0.4"}
 
 
 @pytest.fixture(scope="module")

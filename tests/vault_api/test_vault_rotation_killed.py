@@ -23,7 +23,7 @@ from vault_api.vault import open_vault
 from vault_api.worker.tasks import tasks_of
 
 SOAK = int(os.environ.get("TRADEPULSE_SOAK", "1"))
-KEYS = {"VAULT_KEY_SECONDS": "1"}
+KEYS = {"VAULT_KEY_SECONDS": "0.4"}
 
 
 @pytest.fixture(scope="module")

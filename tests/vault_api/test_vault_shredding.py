@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from rotation_world import many_rows, release, rotated, store
 from vault_world import VaultProcess, World
 
-KEYS = {"VAULT_KEY_SECONDS": "1"}
+KEYS = {"VAULT_KEY_SECONDS": "0.4"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ async def test_a_salt_is_retired_only_when_nothing_is_sealed_under_it(
     assert "vault.salt.1" in world.realm.salts[partner]
     found = await asyncio.to_thread(rotated, vault, world, partners=[partner], stages=["100%"])
     assert found["state"] == "completed"
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(1.0)
     for version in ("1", "2"):
         done = await asyncio.to_thread(world.run, "retire-salt", partner, version, **settings)
         assert done.returncode == 0, done.stderr
