@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -111,16 +111,29 @@ def read(path: Path) -> Result | None:
     return found
 
 
-def merged(old: Result | None, new: Result) -> Result:
+def merged(old: Result | None, new: Result, *, keep_peers: bool = False) -> Result:
     """`new`, with those rows of `old` that it does not have, in the order in which they first came.
 
-    A row is always taken whole: ours and the peers in it come from one run.
+    A row is taken whole: ours and the peers in it come from one run. With `keep_peers` those peers that the new
+    run did not measure stay as the old one had them, and `measured` says both times.
     """
     if old is None:
         return new
     fresh = {(row.case, row.unit): row for row in new.rows}
+    if keep_peers:
+        before = {(row.case, row.unit): row for row in old.rows}
+        fresh = {key: _with_peers(row, before[key]) if key in before else row for key, row in fresh.items()}
     rows = [fresh.pop((row.case, row.unit), row) for row in old.rows] + list(fresh.values())
     return Result(date=new.date, cores=new.cores, versions={**old.versions, **new.versions}, rows=tuple(rows))
+
+
+def _with_peers(row: Row, old: Row) -> Row:
+    kept = {name: value for name, value in old.peers.items() if name not in row.peers}
+    if not kept:
+        return row
+    why = {name: old.why_null[name] for name in kept if name in old.why_null}
+    measured = f"{row.measured}; {', '.join(kept)}: {old.measured}"
+    return replace(row, peers={**kept, **row.peers}, why_null={**why, **row.why_null}, measured=measured)
 
 
 def write(path: Path, made: Result) -> None:

@@ -93,7 +93,7 @@ class _Parent:
             mark_process_dead(pid, self._environment[SHARED_DIRECTORY])  # type: ignore[no-untyped-call]
             if self._stopping:
                 continue
-            _log.error("worker.ended", code=ended.returncode)
+            _log.error("worker.ended", exit_status=ended.returncode)
             if ended.returncode > 0:
                 # It ended by itself and has said why, such as a setting that is wrong: so would the next one.
                 code = ended.returncode

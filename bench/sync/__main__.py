@@ -48,7 +48,8 @@ def main() -> int:
                 runner.measure(server, size, tools(server, arguments.tools.split(",")), cases, grid)
             finally:
                 # After each size, and when it is interrupted: a long run has not been for nothing.
-                made = results.merged(made, results.result(runner.rows(size.name, grid, measured), versions))
+                fresh = results.result(runner.rows(size.name, grid, measured), versions)
+                made = results.merged(made, fresh, keep_peers=arguments.keep_peers)
                 results.write(_FILE, made)
                 print(table.text(runner.table(size.name, grid)), end="\n\n", flush=True)  # noqa: T201
     except KeyboardInterrupt:
@@ -68,6 +69,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.sync", description=__doc__)
     parser.add_argument("--sizes", default="small,medium", help=f"of {', '.join(SIZES)}; default: small,medium")
     parser.add_argument("--tools", default=",".join(_TOOLS), help=f"of {', '.join(_TOOLS)}; default: all")
+    parser.add_argument(
+        "--keep-peers", action="store_true", help="peers not measured now stay as they were in the file"
+    )
     parser.add_argument("--without", default="", metavar="CASES", help="`no-op cold`, `one change warm`, …")
     parser.add_argument("--state", default=".stack-bench", help="the state directory of the measured server")
     return parser.parse_args()

@@ -114,6 +114,14 @@ def test_a_later_run_replaces_its_own_rows_whole_and_keeps_the_others() -> None:
     assert found.versions == {"p": "1", "q": "2"}
 
 
+def test_peers_of_an_earlier_run_are_kept_only_when_asked_and_with_their_time() -> None:
+    old = Row(case="c", unit="s", better="lower", ours=None, peers={"p": 9.0}, why_null={"ours": "no"}, measured="one")
+    new = Row(case="c", unit="s", better="lower", ours=1.0, peers={}, measured="two")
+    assert results.merged(results.result([old], {}), results.result([new], {})).rows == (new,)
+    kept = results.merged(results.result([old], {}), results.result([new], {}), keep_peers=True).rows[0]
+    assert (kept.ours, kept.peers, kept.why_null, kept.measured) == (1.0, {"p": 9.0}, {}, "two; p: one")
+
+
 def test_a_table_says_how_many_times_better_ours_is() -> None:
     made = results.result(
         [
