@@ -7,6 +7,7 @@ only a token with the scope `trade` can place. It belongs to the stack and is no
 
     __main__.py   `python -m stack.paper_broker`: settings from the environment, one or two ports
     app.py        authorize, token, revoke, metadata, orders
+    wire.py       forms, token answers, loopback addresses
     consent.py    the page on which an account's owner logs in and agrees
     grants.py     codes, families and tokens, in SQLite so that a restart forgets nobody
     control.py    a port of its own for tests: lifetimes, faults, counts; absent unless asked for

@@ -5,27 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import ipaddress
 import json
 import secrets
 import time
 import urllib.parse
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from stack.paper_broker.consent import COOKIE, MEANING, Asked, Waiting, form, refusal
-from stack.paper_broker.control import Behaviour, Faults
+from stack.paper_broker.control import Behaviour
 from stack.paper_broker.grants import Grant, Grants, InvalidGrant
+from stack.paper_broker.wire import NO_STORE, BadRequest, narrowed, read_form, token_response, without_port
 
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-_MAX_FORM = 32_768
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 
@@ -37,10 +35,6 @@ class Registration:
     client_secret: str
     redirect_uris: tuple[str, ...]
     password: str
-
-
-class BadRequest(Exception):
-    """An OAuth error code of RFC 6749."""
 
 
 class PaperBroker:
@@ -133,7 +127,7 @@ class PaperBroker:
     async def answer(self, request: Request) -> Response:
         """Takes the owner's answer."""
         try:
-            sent = await _form(request)
+            sent = await read_form(request)
         except BadRequest:
             return refusal("The form cannot be read.")
         name = sent.get("request", "")
@@ -162,34 +156,34 @@ class PaperBroker:
         behaviour.counts["token_requests"] += 1
         await asyncio.sleep(faults.delay)
         if faults.status:
-            return JSONResponse({"error": "temporarily_unavailable"}, faults.status, _NO_STORE)
+            return JSONResponse({"error": "temporarily_unavailable"}, faults.status, NO_STORE)
         if faults.error:
-            return JSONResponse({"error": faults.error}, 400, _NO_STORE)
+            return JSONResponse({"error": faults.error}, 400, NO_STORE)
         try:
             sent = await self._authenticated(request)
             given = self._granted(sent)
         except BadRequest as problem:
             status = 401 if str(problem) == "invalid_client" else 400
-            return JSONResponse({"error": str(problem)}, status, _NO_STORE)
+            return JSONResponse({"error": str(problem)}, status, NO_STORE)
         except InvalidGrant as problem:
             behaviour.counts[problem.reason] += 1
-            return JSONResponse({"error": "invalid_grant"}, 400, _NO_STORE)
+            return JSONResponse({"error": "invalid_grant"}, 400, NO_STORE)
         await asyncio.sleep(faults.late)
-        return _answer(given, faults)
+        return token_response(given, faults)
 
     async def revoke(self, request: Request) -> Response:
         """RFC 7009: a token that is not known is as good as revoked."""
         faults = self._behaviour.next_faults()
         await asyncio.sleep(faults.delay)
         if faults.status:
-            return JSONResponse({"error": "temporarily_unavailable"}, faults.status, _NO_STORE)
+            return JSONResponse({"error": "temporarily_unavailable"}, faults.status, NO_STORE)
         try:
             sent = await self._authenticated(request)
         except BadRequest as problem:
-            return JSONResponse({"error": str(problem)}, 401, _NO_STORE)
+            return JSONResponse({"error": str(problem)}, 401, NO_STORE)
         if self._grants.revoke(sent.get("token", "")):
             self._behaviour.counts["revoked"] += 1
-        return Response(status_code=200, headers=_NO_STORE)
+        return Response(status_code=200, headers=NO_STORE)
 
     async def order(self, request: Request) -> Response:
         """Places an order, for a token with the scope `trade`."""
@@ -219,14 +213,14 @@ class PaperBroker:
             rotate = self._behaviour.rotates
             grant = self._grants.use_refresh(sent.get("refresh_token", ""), rotate=rotate)
             self._behaviour.counts["refreshes"] += 1
-            return self._tokens(grant, _narrowed(sent, grant), self._issue(grant, "refresh") if rotate else None)
+            return self._tokens(grant, narrowed(sent, grant), self._issue(grant, "refresh") if rotate else None)
         if kind == _EXCHANGE:
             # RFC 8693, for one purpose: a token with fewer scopes out of one with more.
             found = self._grants.access(sent.get("subject_token", ""))
             if found is None:
                 raise InvalidGrant("dead_subject_token")
             self._behaviour.counts["exchanges"] += 1
-            scopes = _narrowed(sent, found)
+            scopes = narrowed(sent, found)
             given = self._tokens(replace(found, family=self._grants.branch(found, scopes)), scopes, None)
             return {**given, "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}
         raise BadRequest("unsupported_grant_type")
@@ -264,62 +258,15 @@ class PaperBroker:
         fits = secrets.compare_digest(urllib.parse.unquote_plus(secret).encode(), self._client.client_secret.encode())
         if scheme.lower() != "basic" or urllib.parse.unquote_plus(name) != self._client.client_id or not fits:
             raise BadRequest("invalid_client")
-        return await _form(request)
+        return await read_form(request)
 
     def _registered(self, uri: str) -> bool:
         """Whether that very URI is registered; on a loopback address the port does not count (RFC 8252)."""
         return uri in self._client.redirect_uris or any(
-            _without_port(uri) == _without_port(known) is not None for known in self._client.redirect_uris
+            without_port(uri) == without_port(known) is not None for known in self._client.redirect_uris
         )
 
     def _back(self, redirect_uri: str, state: str | None, **members: str) -> Response:
         answer = {**members, **({} if state is None else {"state": state}), "iss": self._issuer}
         glue = "&" if "?" in redirect_uri else "?"
-        return RedirectResponse(f"{redirect_uri}{glue}{urllib.parse.urlencode(answer)}", 303, _NO_STORE)
-
-
-def _answer(given: dict[str, object], faults: Faults) -> Response:
-    body = json.dumps({name: value for name, value in given.items() if name not in faults.omit}).encode()
-    if not faults.lose:
-        return Response(body, 200, _NO_STORE, "application/json")
-
-    async def half() -> AsyncIterator[bytes]:
-        yield body[: len(body) // 2]
-
-    # The server finds fewer bytes than were announced and closes the connection.
-    return StreamingResponse(half(), 200, {"Content-Length": str(len(body))}, "application/json")
-
-
-def _narrowed(sent: Mapping[str, str], grant: Grant) -> tuple[str, ...]:
-    asked = tuple(sent["scope"].split()) if "scope" in sent else grant.scopes
-    if not set(asked) <= set(grant.scopes):
-        raise BadRequest("invalid_scope")
-    return asked
-
-
-def _without_port(uri: str) -> str | None:
-    """A loopback URI with its port cut out; None for any other."""
-    parts = urllib.parse.urlsplit(uri)
-    try:
-        local = ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        local = False
-    if not local or parts.scheme != "http" or parts.username is not None:
-        return None
-    return urllib.parse.urlunsplit(parts._replace(netloc=parts.hostname or ""))
-
-
-async def _form(request: Request) -> dict[str, str]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM:
-            raise BadRequest("invalid_request")
-    try:
-        pairs = urllib.parse.parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=50)
-    except ValueError:
-        raise BadRequest("invalid_request") from None
-    sent = dict(pairs)
-    if len(sent) != len(pairs):
-        raise BadRequest("invalid_request")
-    return sent
+        return RedirectResponse(f"{redirect_uri}{glue}{urllib.parse.urlencode(answer)}", 303, NO_STORE)
