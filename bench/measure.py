@@ -63,6 +63,11 @@ def run(
         killer.start()
         try:
             _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            # Interrupted: what was being measured does not run on by itself.
+            _kill_session(child.pid)
+            child.wait()
+            raise
         finally:
             killer.cancel()
         wall = time.perf_counter() - begun
