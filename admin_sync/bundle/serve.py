@@ -26,6 +26,7 @@ from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from admin_sync.bundle.directory import Directory
 from admin_sync.bundle.errors import BundleError
@@ -86,6 +87,11 @@ class BundleServer(ThreadingHTTPServer):
         self.receiver = receiver
         self.reports_token = reports_token
         super().__init__(address, _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle of an answer is no error of ours and not worth a traceback."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
