@@ -237,10 +237,11 @@ async def dump(world: World, chosen: dict[str, str]) -> str:
         tables = await superuser.fetch(
             "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = 'vault'"
         )
-        return "\n".join(
+        rows = [
             str(row[0])
             for table in tables
             for row in await superuser.fetch(f"SELECT t::text FROM {table['name']} t")  # noqa: S608 - from pg_tables
-        )
+        ]
+        return "\n".join(rows)
     finally:
         await superuser.close()
