@@ -109,32 +109,38 @@ def _until(http: httpx.Client, *, allowed: bool) -> float:
     raise TimeoutError(f"OPA never answered allow={allowed}")
 
 
+def _rows(name: str, found: list[tuple[float, float]], begun: str) -> list[Row]:
+    """The median and the worst of both figures."""
+    rows = []
+    for index, label in enumerate(("freeze", "publication")):
+        values = [one[index] for one in found]
+        for kind, value in (("median", statistics.median(values)), ("worst", max(values))):
+            case = f"{name}: {label} to first denial, {kind} of {len(found)}"
+            rows.append(Row(case=case, unit="s", better="lower", ours=round(value, 3), peers={}, measured=begun))
+    return rows
+
+
 def main(words: list[str]) -> int:
     """Measure, print the table, write `bench/results/freeze.json`."""
     parser = argparse.ArgumentParser(prog="bench.freeze", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--places", nargs="+", choices=list(PLACES), help="all of them without it")
     options = parser.parse_args(words)
-    rows: list[Row] = []
+    versions = {"opa": ".".join(map(str, version_of(find_opa()))), "registry": registry.BUILD}
+    file = DIRECTORY / "freeze.json"
     with TemporaryDirectory(prefix="bench-freeze-") as scratch:
         bench = Bench(Path(scratch))
-        for name, opened in PLACES.items():
+        for name in options.places or PLACES:
             home = Path(scratch, name.replace(" ", "-").replace(",", ""))
             home.mkdir()
             begun = now()
-            with opened(home) as place:
+            with PLACES[name](home) as place:
                 found = bench.rounds(place, home, options.rounds)
-            for label, index in (("freeze", 0), ("publication", 1)):
-                values = [one[index] for one in found]
-                for kind, value in (("median", statistics.median(values)), ("worst", max(values))):
-                    case = f"{name}: {label} to first denial, {kind} of {options.rounds}"
-                    rows.append(
-                        Row(case=case, unit="s", better="lower", ours=round(value, 3), peers={}, measured=begun)
-                    )
+            # Written after each place, so that a run that is broken off keeps what it has measured.
+            write(file, merged(read(file), result(_rows(name, found, begun), versions)))
             sys.stderr.write(f"{name}: done\n")
-    versions = {"opa": ".".join(map(str, version_of(find_opa()))), "registry": registry.BUILD}
-    made = result(rows, versions)
-    write(DIRECTORY / "freeze.json", merged(read(DIRECTORY / "freeze.json"), made))
-    for line in cells(made):
+    made = read(file)
+    for line in cells(made) if made else ():
         sys.stdout.write("  ".join(line) + "\n")
     return 0
 
