@@ -28,4 +28,3 @@ def only_the_mark(wanted: Resource, found: Resource) -> bool:
 def is_mark(path: str) -> bool:
     """Whether an attribute of a resource is our mark, in whichever place its kind keeps it."""
     return path == "managed_by" or path.endswith(f".{MANAGED_ATTRIBUTE}")
-
