@@ -193,7 +193,9 @@ def test_grants_that_hide_in_groups_roles_and_defaults_are_found_and_taken_away(
 def test_a_declared_name_that_somebody_else_took_is_refused_without_the_flag(as_declared: Realms) -> None:
     as_declared.admin.post(f"{as_declared.path('dev')}/roles", {"name": "auditor", "description": "somebody's"})
     as_declared.configuration.edit(
-        "roles.yaml", "  viewer:\n", "  auditor: {description: Reads trails., permissions: [audit:view], owners: [x]}\n  viewer:\n"
+        "roles.yaml",
+        "  viewer:\n",
+        "  auditor: {description: Reads, permissions: [audit:view], owners: [x]}\n  viewer:\n",
     )
     refused = as_declared.run("apply", "--env", "dev")
     assert refused.code == 5
