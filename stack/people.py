@@ -12,7 +12,10 @@ import os
 import secrets
 from collections.abc import Iterator
 
-from admin_sync.keycloak.connection import Connection, segment
+from keycloak import KeycloakAdmin
+
+from admin_sync.keycloak.connection import Connection
+from admin_sync.keycloak.library import library
 from admin_sync.settings import settings
 from stack.layout import Layout
 from stack.settings import REALM, read
@@ -23,14 +26,12 @@ def connect(layout: Layout) -> Connection:
     return Connection(settings(read(layout)).account())
 
 
-def without_login(admin: Connection, realm: str) -> Iterator[tuple[str, str]]:
-    """Path and user name of every local person of `realm` who has no way to log in."""
-    base = f"/{segment(realm)}/users"
+def without_login(admin: KeycloakAdmin) -> Iterator[tuple[str, str]]:
+    """Id and user name of every local person of the client's realm who has no way to log in yet."""
     # No filter here: with one, Keycloak also lists the accounts of services.
-    for user in admin.pages(base, briefRepresentation=True):
-        person = f"{base}/{segment(user['id'])}"
-        if not admin.get(f"{person}/credentials") and not admin.get(f"{person}/federated-identity"):
-            yield person, user["username"]
+    for user in admin.get_users({"briefRepresentation": True}):
+        if not admin.get_credentials(user["id"]) and not admin.get_user_social_logins(user["id"]):
+            yield user["id"], user["username"]
 
 
 def logins(layout: Layout) -> dict[str, str]:
@@ -43,16 +44,16 @@ def logins(layout: Layout) -> dict[str, str]:
 def main() -> None:
     """Give passwords in the development realm of the layout that the environment names."""
     layout = Layout.here()
-    admin = connect(layout)
+    admin = library(connect(layout), REALM)
     path = layout.secret("logins.txt")
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", buffering=1) as file:
         if file.tell() == 0:
             file.write(f"# {REALM}: user name and one-time password; Keycloak asks for another at the first login\n")
-        for person, name in without_login(admin, REALM):
+        for person, name in without_login(admin):
             password = secrets.token_urlsafe(12)
             # Written first: a password that is set and that nobody knows locks the person out.
             file.write(f"{name} {password}\n")
-            admin.put(f"{person}/reset-password", {"type": "password", "value": password, "temporary": True})
+            admin.set_user_password(person, password, temporary=True)
 
 
 if __name__ == "__main__":

@@ -66,11 +66,15 @@ def realms(options: Options) -> list[str]:
 
 def keycloak(connection: Connection, made: Settings) -> str:
     """Whether Keycloak takes our account, and which version it is."""
+    # Only `doctor` pays for the import of python-keycloak.
+    from admin_sync.keycloak import library  # noqa: PLC0415
+
     account = made.account()
     found = connection.get(f"/{segment(account.realm)}")
     if found is None:
         raise Misconfigured(f"{account.url} has no realm {account.realm}; see ADMIN_SYNC_REALM")
-    version = connection.version()
+    info = library.server_info(connection, account.realm) or {}
+    version = (info.get("systemInfo") or {}).get("version")
     named = f"Keycloak {version}" if version else "Keycloak of a version that our account may not see"
     proof = "an assertion" if account.assertion_file else "a secret"
     return f"{named} at {account.url} takes {account.client_id} by {proof}{_age(account.secret_file)}"

@@ -62,6 +62,8 @@ class Connection:
         except ValueError as problem:
             raise Misconfigured(f"ADMIN_SYNC_KEYCLOAK_URL: {problem}") from None
         self._token = Token(account, self._pool)
+        self.url = account.url
+        """Keycloak's address."""
         self._budget = budget
         self._count_lock = threading.Lock()
         self.parallel = parallel
@@ -123,11 +125,9 @@ class Connection:
             if problem.status != 404:
                 raise
 
-    def version(self) -> str | None:
-        """Keycloak's version; None where our account may not see it. Raises NotReachable and NotAllowed."""
-        answer = self._once("GET", "/admin/serverinfo", None, self._token.value())
-        found = _json(answer) if answer.status == 200 else None
-        return found.get("systemInfo", {}).get("version") if isinstance(found, dict) else None
+    def bearer(self) -> str:
+        """Our own token, for a library that speaks to the same server. Raises NotReachable and NotAllowed."""
+        return self._token.value()
 
     def time(self) -> float:
         """The time in seconds by Keycloak's clock, the only one that all its clients share."""

@@ -85,6 +85,7 @@ class Token:
 def _problem(status: int) -> KeycloakProblem:
     if status in (400, 401, 403):
         return NotAllowed(
-            "Keycloak did not accept admin-sync's own credentials; check ADMIN_SYNC_CLIENT_ID and its secret or assertion"
+            "Keycloak did not accept admin-sync's own credentials; "
+            "check ADMIN_SYNC_CLIENT_ID and its secret or assertion"
         )
     return NotReachable(f"Keycloak gave no token (status {status}); check ADMIN_SYNC_KEYCLOAK_URL and its health")
