@@ -8,11 +8,16 @@ from pathlib import Path
 from stack import opa
 from stack.files import digest, locked, read_json, write_json
 from stack.layout import Layout
-from stack.steps import UNCHANGED, Commands
+from stack.steps import UNCHANGED, Commands, StepFailed
 
 
 def python_environment(layout: Layout, commands: Commands) -> str | None:
     """Have `.venv` with exactly what requirements/dev.txt pins by hash, and this project's commands in it."""
+    if layout.venv.is_symlink():
+        raise StepFailed(
+            f"{layout.venv} is a link to {layout.venv.resolve()}, which belongs to somebody else and would be "
+            "emptied; remove the link"
+        )
     wanted = layout.checkout / "requirements" / "dev.txt"
     stamp = layout.venv / "installed.json"
     inputs = {
