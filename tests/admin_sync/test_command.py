@@ -123,7 +123,7 @@ def test_findings_become_annotations_for_a_workflow(configuration: Configuration
     configuration.edit("roles.yaml", "[analytics:read, portfolio:read]", "[analytics:reed]")
     done = validate(configuration, "--format", "github")
     assert done.out.startswith("::error file=")
-    assert "line=45,col=19" in done.out
+    assert "line=46,col=19" in done.out
 
 
 def test_an_empty_file_is_exit_5(configuration: Configuration) -> None:
@@ -158,7 +158,9 @@ def test_missing_settings_are_named_all_at_once() -> None:
 
 
 def test_a_saved_plan_is_not_applied_to_an_environment_that_it_is_not_for(tmp_path: Path) -> None:
-    empty = {"changes": [], "effects": [], "pending": [], "summary": {"add": 0, "change": 0, "destroy": 0}}
+    counts = {"summary": {"add": 0, "change": 0, "destroy": 0}}
+    counts["access"] = {"gains": 0, "losses": 0, "rules": 0, "undeclared": 0}
+    empty = {"changes": [], "effects": [], "pending": [], **counts}
     saved_plan.save(tmp_path / "plan.json", [{"environment": "dev", "realm": "tradepulse-dev", **empty}])
     done = admin_sync("apply", tmp_path / "plan.json", "--env", "prod")
     assert done.code == 5
