@@ -64,7 +64,7 @@ def main() -> int:
 def _measure(made: Servers, peers: Mapping[str, Bao], runs: Runs, arguments: argparse.Namespace) -> None:
     folder = made.home / "scripts"
     folder.mkdir()
-    with vault(made, int(arguments.workers)) as running:
+    with vault(made, int(arguments.workers), VAULT_DATABASE_POOL=arguments.pool) as running:
         ours = {"vault": running.process.pid, "PostgreSQL": made.database.pid, "OPA": made.opa}
         cases = [(what, "ours", running.url, script, ours) for what, script in _ours(made, folder)]
         for name, bao in peers.items():
@@ -209,7 +209,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.vault", description=__doc__)
     parser.add_argument("--seconds", default="8", help="of each run; default: 8")
     parser.add_argument("--rounds", default="2", help="runs of each case; default: 2")
-    parser.add_argument("--workers", default="2", help="VAULT_WORKERS of ours; default: 2")
+    parser.add_argument("--workers", default="1", help="VAULT_WORKERS of ours; default: 1")
+    parser.add_argument("--pool", default="6", help="VAULT_DATABASE_POOL of ours; default: 6, three for each core")
     parser.add_argument("--rows", type=int, default=100_000, help="to rotate; 0 for none; default: 100000")
     return parser.parse_args()
 

@@ -13,9 +13,11 @@ _HEAD = """\
 local callers = {{
 {callers}
 }}
-local at = -1
+-- wrk asks for one request that it never sends, to look at it.
+local at = -2
 local function turn()
   at = at + 1
+  if at < 0 then return callers[1], 0, 0 end
   local caller = callers[at % #callers + 1]
   local visit = math.floor(at / #callers)
   return caller, visit % {names}, math.floor(visit / {names})
@@ -40,7 +42,7 @@ def write(path: Path, callers: Sequence[tuple[str, Mapping[str, str]]], body: st
 def reading(method: str, path: str, body: Sequence[str] = ()) -> str:
     """Lua for a request without a condition; `path` and each body are formats of caller and number."""
     listed = ", ".join(_lua(text) for text in body)
-    choice = "bodies[at % #bodies + 1]" if body else "nil"
+    choice = "bodies[math.max(at, 0) % #bodies + 1]" if body else "nil"
     return (
         f"local bodies = {{{listed}}}\n"
         "request = function()\n"

@@ -71,7 +71,8 @@ class Shipper:
     """Ships in a background task between `start` and `stop`.
 
     connect:          opens the connection that holds the lock; its own, outside the pool
-    checkpoint_every: lines of one chain between two signed checkpoints
+    checkpoint_every: lines of one chain between two signed checkpoints, or more of a chain that is busy:
+                      checkpoint_seconds are between them at least
     mended:           records that somebody's half line was moved aside
     """
 
@@ -86,6 +87,7 @@ class Shipper:
         checkpoints_dir: Path,
         checkpoint_key: Ed25519PrivateKey | None,
         checkpoint_every: int = 100,
+        checkpoint_seconds: float = 5.0,
         mended: Callable[[AuditEvent], Awaitable[None]],
     ) -> None:
         self._connect = connect
@@ -97,6 +99,8 @@ class Shipper:
         self._checkpoints_dir = checkpoints_dir
         self._key = checkpoint_key
         self._every = checkpoint_every
+        self._seconds = checkpoint_seconds
+        self._signed_at: dict[Chain, float] = {}
         self._mended = mended
         self._positions: dict[str, int] | None = None
         # Where chains stand that were shipped to since their last checkpoint.
@@ -228,20 +232,26 @@ class Shipper:
                 await self._mended(event)
 
     def _sign(self, lines: Sequence[Line]) -> None:
-        """Signs every line whose number is a multiple of `checkpoint_every`.
+        """Signs lines whose number is a multiple of `checkpoint_every`.
 
-        That depends on the chain alone: whoever ships the same line again after a crash writes the
-        same note again.
+        A note vouches for all lines before it. So of several such lines of a chain only the last is signed, and none
+        within `checkpoint_seconds` of the one before: a busy chain would else spend its time syncing notes.
         """
         if self._key is None:
             return
+        due: dict[Chain, Head] = {}
         for line in lines:
-            head = Head(line.seq, str(orjson.loads(line.text)["hash"]))
+            head = self._unsigned[line.chain] = Head(line.seq, str(orjson.loads(line.text)["hash"]))
             if line.seq % self._every == 0:
-                write_checkpoint(self._checkpoints_dir, self._path.name, line.chain, head, self._key)
-                self._unsigned.pop(line.chain, None)
-            else:
-                self._unsigned[line.chain] = head
+                due[line.chain] = head
+        now = time.monotonic()
+        for chain, head in due.items():
+            if now - self._signed_at.get(chain, float("-inf")) < self._seconds:
+                continue
+            write_checkpoint(self._checkpoints_dir, self._path.name, chain, head, self._key)
+            self._signed_at[chain] = now
+            if self._unsigned[chain] == head:
+                del self._unsigned[chain]
 
     def _sign_the_rest(self) -> None:
         """Signs where every other chain stands, at an orderly end, so that short chains are covered too."""
