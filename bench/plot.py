@@ -14,7 +14,7 @@ from bench.results import Result, Row
 from bench.table import figure
 
 _LEFT, _WIDTH, _BAR, _GAP = 230, 520, 16, 26
-_UNITS = ("s", "requests/s", "rows/s")
+_UNITS = ("s", "requests/s", "values/s")
 _COLOURS = {"ours": "#0b6e4f"}
 _PEER = "#8a94a6"
 

@@ -33,6 +33,7 @@ class Server:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._starts = 0
+        self._made: Service | None = None
         self._up = Up(layout)
 
     def start(self) -> None:
@@ -45,9 +46,11 @@ class Server:
         """Ends Keycloak and starts it again; it has answered one request for its health when this returns."""
         self._starts += 1
         ports = read_json(self.layout.run / "services.json")["ports"]
-        made = keycloak.service(
-            self.layout, ports, secrets={name: str(self.layout.secret(file)) for name, file in _SECRETS.items()}
-        )
+        if self._made is None:
+            # Once: sources that somebody edits meanwhile do not change what is measured.
+            secrets = {name: str(self.layout.secret(file)) for name, file in _SECRETS.items()}
+            self._made = keycloak.service(self.layout, ports, secrets=secrets)
+        made = self._made
         service = replace(
             made,
             command=(*made.command, "--http-access-log-enabled=true"),

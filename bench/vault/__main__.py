@@ -187,15 +187,15 @@ def _moved(moved: Mapping[str, rotations.Rotation], absent: str | None) -> Itera
     mine, theirs = moved["ours"], moved.get(_TRANSIT)
     why = {} if theirs else {_TRANSIT: absent or "it did not run"}
     figures: list[tuple[str, Better, float, float | None]] = [
-        ("rows/s", "higher", mine.rate, theirs.rate if theirs else None),
-        ("CPU µs/row", "lower", mine.cpu, theirs.cpu if theirs else None),
+        ("values/s", "higher", mine.rate, theirs.rate if theirs else None),
+        ("CPU µs/value", "lower", mine.cpu, theirs.cpu if theirs else None),
         ("failed reads", "lower", float(mine.failed), None),
         ("reads meanwhile", "higher", float(mine.reads), None),
     ]
     for unit, better, value, other in figures:
         reason = why if other is not None or theirs is None else {_TRANSIT: "nothing read what it rewrapped"}
         yield Row(
-            case="rotation of rows under read load (transit rewrap, not stored)",
+            case=f"rotation of {mine.rows} rows of two values, stored, under read load (transit rewrap, not stored)",
             unit=unit,
             better=better,
             ours=round(value, 1),
