@@ -13,6 +13,7 @@ import pytest
 from admin_sync_world import ROOT, Configuration, admin_sync, plain_environment
 
 from admin_sync import saved_plan
+from admin_sync.console import Console
 
 
 def validate(configuration: Configuration, *arguments: str):
@@ -85,7 +86,7 @@ def test_findings_are_one_json_document_too(configuration: Configuration) -> Non
     done = validate(configuration, "--json")
     assert done.code == 3
     (finding,) = done.json()["findings"]
-    assert (finding["file"], finding["line"], finding["column"]) == ("roles.yaml", 45, 19)
+    assert (finding["file"], finding["line"], finding["column"]) == ("roles.yaml", 46, 19)
     assert finding["code"] == "unknown-permission"
 
 
@@ -96,6 +97,13 @@ def test_a_finding_stays_one_line_whatever_a_name_holds(configuration: Configura
     assert [line.split(":")[0] for line in done.err.splitlines()] == ["b", "roles.yaml"]
     assert "\x1b" not in done.err
     assert [one["code"] for one in done.json()["findings"]] == ["unknown-file", "unknown-field"]
+
+
+def test_a_message_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    console.complain("admin-sync: role \x1b[2Kx\r\nsecond line")
+    console.say("\u202ename")
+    assert capsys.readouterr().err == "admin-sync: role \\u001b[2Kx\\u000d\nsecond line\n\\u202ename\n"
 
 
 def test_closed_streams_and_a_narrow_locale_change_neither_exit_code_nor_data(configuration: Configuration) -> None:

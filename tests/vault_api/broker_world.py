@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import re
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 from vault_policy import PolicyServer
 from vault_world import CHECKOUT, POLICY, VaultProcess, World, private_file, unused_port
@@ -244,3 +246,13 @@ def close(brokers: BrokerWorld) -> None:
         vault.end()
     brokers.policy.end()
     brokers.broker.stop()
+    asyncio.run(_leave_nothing_open(brokers.world.postgres.superuser_dsn))
+
+
+async def _leave_nothing_open(dsn: str) -> None:
+    """What is known of a broker holds for all vaults on a database, also for those of the next module."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("DELETE FROM vault.circuit")
+    finally:
+        await connection.close()

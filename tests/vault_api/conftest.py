@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from vault_policy import PolicyServer
-from vault_world import PARTNERS, POLICY, Realm, VaultProcess, World, pem, private_file
+from vault_world import NAMED, PARTNERS, POLICY, Realm, VaultProcess, World, pem, private_file
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +80,7 @@ async def own_database(world: World, superuser: asyncpg.Connection) -> dict[str,
     return settings
 
 
-_unused_partners = itertools.cycle(PARTNERS)
+_unused_partners = iter(PARTNERS[NAMED:])
 
 
 @pytest.fixture

@@ -81,11 +81,16 @@ def test_of_many_first_stores_at_once_one_wins(vault: VaultProcess, world: World
 
 def test_an_expired_access_token_is_not_released(vault: VaultProcess, world: World, partner: str) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=1)
-    store(vault, world, partner, expires_at=soon.isoformat())
+    store(vault, world, partner, expires_at=soon.isoformat(), refresh_token=None)
+    store(vault, world, partner, "elsewhere", expires_at=soon.isoformat())
     time.sleep(1.1)
     answer = release(vault, world, partner)
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:tradepulse:problem:reconnect-needed")
-    assert "an-access-token" not in answer.text
+    # Nobody here knows that broker now, and it may be known again: that is no reason to connect anew.
+    later = release(vault, world, partner, "elsewhere")
+    assert (later.status_code, later.json()["type"]) == (503, "urn:tradepulse:problem:refresh-pending")
+    assert int(later.headers["Retry-After"]) > 0
+    assert "an-access-token" not in answer.text + later.text
 
 
 def test_a_connection_stays_with_its_broker_and_a_partner_with_its_brokers(

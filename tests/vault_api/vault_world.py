@@ -44,7 +44,9 @@ from admin_sync.bundle.source import (
 from identity.service_token import public_jwks
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PARTNERS = tuple(f"partner-{number:03d}" for number in range(250))
+PARTNERS = tuple(f"partner-{number:03d}" for number in range(800))
+NAMED = 250
+"""So many of them are named by tests themselves; the fixtures `partner` and `other_partner` give out the rest."""
 READER = "connection:read"
 
 POLICY = PolicySource(
