@@ -21,15 +21,12 @@ HARMLESS: Final = frozenset(
     {
         "backchannel.logout.session.required",
         "backchannel.logout.revoke.offline.tokens",
-        "client.introspection.response.allow.jwt.claim.enabled",
         "client.secret.creation.time",
         "client.use.lightweight.access.token.enabled",
         "display.on.consent.screen",
         "dpop.bound.access.tokens",
         "frontchannel.logout.session.required",
         "logoUri",
-        # The realm's own policy writes it on clients that it enforces PKCE for.
-        "pkce.code.challenge.method",
         "policyUri",
         "require.pushed.authorization.requests",
         "tls.client.certificate.bound.access.tokens",
@@ -41,6 +38,12 @@ HARMLESS: Final = frozenset(
 """Attributes of a client that open nothing: what Keycloak notes by itself, how things look, what only narrows."""
 
 _OFF: Final = frozenset({"", "false"})
+
+_NARROWEST: Final = {
+    # The realm's own policy writes it on clients that it enforces PKCE for; `plain` would take S256's place.
+    "pkce.code.challenge.method": "S256",
+}
+"""Attributes of a client that open nothing at one value only."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -114,7 +117,8 @@ def _attributes(desired: Desired, current: Current) -> Iterator[tuple[Ref, str]]
             continue
         declared: Mapping[str, Any] = one.attrs["attributes"]
         for name, value in sorted(found.attrs.get("attributes", {}).items()):
-            if name not in declared and name not in HARMLESS and str(value) not in _OFF:
+            harmless = name in HARMLESS or str(value) in _OFF or value == _NARROWEST.get(name)
+            if name not in declared and not harmless:
                 yield ref, name
 
 

@@ -13,6 +13,7 @@ from admin_sync.desired import Facts, desire
 from admin_sync.diff import Action, Plan, diff
 from admin_sync.errors import Refused
 from admin_sync.guard import Allowances, Situation, guard
+from admin_sync.impact import MEMBERS, Subject, held
 from admin_sync.keycloak.adapter import Writer
 from admin_sync.keycloak.iam.right import RightAdapter
 from admin_sync.keycloak.registry import ORDER
@@ -108,6 +109,44 @@ def test_every_way_to_hold_something_undeclared_is_read() -> None:
     }
 
 
+def test_what_a_role_brings_along_is_read_where_everybody_or_somebody_of_ours_has_it() -> None:
+    admin = {"client": {"realm-management": ["realm-admin"], "account": ["view-consent"]}}
+    of = Realm(
+        roles={
+            "realm": [
+                {"id": "o", "name": "offline_access", "composites": {"realm": ["legacy"], **admin}},
+                DEFAULT,
+                *FOREIGN,
+            ],
+            "client": {
+                "account": [{"id": "a", "name": "view-profile", "composites": admin}],
+                "app": [{"id": "r", "name": "reader", "attributes": OURS, "composites": admin}],
+                "theirs": [{"id": "t", "name": "x", "composites": admin}],
+            },
+        },
+    )
+    found = {one.ref.name: one for one in rights(of)}
+    assert set(found) == {
+        "holders of role offline_access has role legacy",
+        "holders of role offline_access has realm-management:realm-admin",
+        "holders of account:view-profile has realm-management:realm-admin",
+        "holders of app:reader has realm-management:realm-admin",
+        "every new account has role legacy",
+        "every new account has realm-management:view-users",
+    }
+    given = found["holders of app:reader has realm-management:realm-admin"]
+    assert list(held({given.ref: given})) == [Subject(MEMBERS, "whoever has role app:reader")]
+
+
+def test_a_role_that_is_called_like_the_default_one_is_a_strangers_role() -> None:
+    twin = {"id": "e", "name": "default-roles-a", "composites": {"client": {"realm-management": ["realm-admin"]}}}
+    of = Realm({("role", "default-roles-a"): [QUANT]}, roles={"realm": [twin, DEFAULT, *FOREIGN]})
+    names = {one.ref.name for one in rights(of)}
+    assert f"{QUANT} has role default-roles-a" in names
+    assert "every new account has realm-management:view-users" in names
+    assert "every new account has realm-management:realm-admin" not in names
+
+
 @pytest.fixture
 def settled(configuration: Configuration) -> Callable[..., tuple[Plan, tuple[Undeclared, ...]]]:
     """The plan of the sample against a realm that is as declared and holds more."""
@@ -178,6 +217,29 @@ def test_an_attribute_that_somebody_gave_a_client_of_ours(settled, configuration
     plan, _ = settled(change=change)
     ((difference,),) = [one.differences for one in plan.changes]
     assert (difference.path, difference.after) == ("attributes.acr.loa.map", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "seen"),
+    [
+        ("pkce.code.challenge.method", "S256", False),
+        ("pkce.code.challenge.method", "plain", True),
+        ("client.introspection.response.allow.jwt.claim.enabled", "false", False),
+        ("client.introspection.response.allow.jwt.claim.enabled", "true", True),
+    ],
+)
+def test_an_attribute_is_harmless_at_the_value_that_opens_nothing(
+    settled, configuration: Configuration, name: str, value: str, seen: bool
+) -> None:
+    nothing = Current("r", exists=False, resources=index(()))
+    desired = desire(configuration.document(), "dev", nothing, Facts()).resources
+    ref, declared = next(
+        (ref, one.attrs["attributes"])
+        for ref, one in desired.items()
+        if ref.kind == CLIENT and name not in one.attrs.get("attributes", {name: ""})
+    )
+    _, undeclared = settled(change={ref: {"attributes": {**declared, name: value}}})
+    assert [one.grant for one in undeclared] == ([f"attribute {name}"] if seen else [])
 
 
 def test_grants_go_before_the_groups_and_roles_they_name(settled, configuration: Configuration) -> None:

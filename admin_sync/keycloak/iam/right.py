@@ -30,12 +30,12 @@ class RightAdapter:
     kind = RIGHT
 
     def read(self, reader: Reader) -> Iterable[Resource]:
-        """Every foreign role and every foreign group with roles that a person has, directly; what everybody gets;
-        what the tokens of our clients may carry beside what is declared."""
+        """Every foreign role and every foreign group with roles that a person has, directly; what comes with roles
+        that everybody has or that are ours; what the tokens of our clients may carry beside what is declared."""
         names = _Foreign(reader)
         yield from _of_people(reader, names)
         yield from _of_services(reader, names)
-        yield from _of_everyone(reader, names)
+        yield from _of_roles(names)
         yield from _of_tokens(reader)
 
     def write(self, writer: Writer, change: Change) -> None:
@@ -49,7 +49,7 @@ class RightAdapter:
         owner = attrs.get("owner")
         role = lookup.role(writer, attrs["role"]) if owner is None else lookup.client_role(writer, owner, attrs["role"])
         below = "realm" if owner is None else f"clients/{lookup.client(writer, owner)}"
-        if "everyone" in attrs:
+        if attrs.keys() & {"everyone", "to_role"}:
             place = f"{writer.path}/roles-by-id/{holder}/composites"
         elif "tokens_of_client" in attrs:
             place = f"{writer.path}/clients/{holder}/scope-mappings/{below}"
@@ -65,14 +65,28 @@ class _Foreign:
 
     def __init__(self, reader: Reader) -> None:
         exported = reader.export.get("roles") or {}
-        self.default = next(
-            (one for one in exported.get("realm") or () if one["name"].startswith("default-roles-")), None
-        )
+        # Anybody can call a role `default-roles-…`; which one it is the realm says.
+        known = (reader.representation or {}).get("defaultRole") or {}
+        default = known.get("name") or f"default-roles-{reader.realm.lower()}"
+        built_in = {*RESERVED_ROLES, default}
         self.roles = [
             one["name"]
             for one in exported.get("realm") or ()
-            if not is_managed_role(one) and one["name"] not in RESERVED_ROLES and one is not self.default
+            if not is_managed_role(one) and one["name"] not in built_in
         ]
+        self.carriers: list[tuple[str, Mapping[str, Json], Json]] = []
+        """Roles that are no news when somebody has them, so what they bring along has to be: how a holder of one is
+        called, the attribute that says so, and the role."""
+        for one in exported.get("realm") or ():
+            if one["name"] == default:
+                self.carriers.append((EVERYONE, {"everyone": True}, one))
+            elif one["name"] in RESERVED_ROLES:
+                self.carriers.append((f"holders of role {one['name']}", {"to_role": one["name"]}, one))
+        for client, listed in (exported.get("client") or {}).items():
+            for one in listed:
+                if client in _OWN_ACCOUNT or is_managed(one):
+                    name = f"{client}:{one['name']}"
+                    self.carriers.append((f"holders of {name}", {"to_role": name}, one))
         self.client_roles = [
             (client, one["name"])
             for client, listed in (exported.get("client") or {}).items()
@@ -124,17 +138,16 @@ def _of_services(reader: Reader, foreign: _Foreign) -> Iterator[Resource]:
             yield Resource(ref, {"client": client, "role": role}, server_id=account["id"])
 
 
-def _of_everyone(reader: Reader, foreign: _Foreign) -> Iterator[Resource]:
-    if foreign.default is None:
-        return
-    server_id = foreign.default["id"]
-    composites: Mapping[str, Any] = foreign.default.get("composites") or {}
-    for role in sorted(set(composites.get("realm") or ()) & set(foreign.roles)):
-        yield Resource(right(EVERYONE, f"role {role}"), {"everyone": True, "role": role}, server_id=server_id)
-    for owner, names in sorted((composites.get("client") or {}).items()):
-        for role in sorted(names) if owner not in _OWN_ACCOUNT else ():
-            attrs = {"everyone": True, "owner": owner, "role": role}
-            yield Resource(right(EVERYONE, f"{owner}:{role}"), attrs, server_id=server_id)
+def _of_roles(foreign: _Foreign) -> Iterator[Resource]:
+    """What roles bring along that hold it as composites. Those of our realm roles are attributes of the roles."""
+    for holder, attrs, carrier in foreign.carriers:
+        composites: Mapping[str, Any] = carrier.get("composites") or {}
+        for role in sorted(set(composites.get("realm") or ()) & set(foreign.roles)):
+            yield Resource(right(holder, f"role {role}"), {**attrs, "role": role}, server_id=carrier["id"])
+        for owner, names in sorted((composites.get("client") or {}).items()):
+            for role in sorted(names) if owner not in _OWN_ACCOUNT else ():
+                whole = {**attrs, "owner": owner, "role": role}
+                yield Resource(right(holder, f"{owner}:{role}"), whole, server_id=carrier["id"])
 
 
 def _of_tokens(reader: Reader) -> Iterator[Resource]:
