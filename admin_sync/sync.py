@@ -20,7 +20,7 @@ from typing import Final
 from admin_sync.desired import Facts, desire, realm_name
 from admin_sync.desired.facts import Secret
 from admin_sync.diff import Change, Plan, diff
-from admin_sync.errors import Interrupted
+from admin_sync.errors import Interrupted, Refused
 from admin_sync.guard import Allowances, Situation, guard
 from admin_sync.impact import Effect, effects
 from admin_sync.interrupt import Stop, stoppable
@@ -146,9 +146,12 @@ class Locked:
         if planned.plan.empty:
             return planned
         with stoppable(session.warn) as stop:
-            return self._carry_out(planned, _Progress(planned.plan, trail, session.note, self._lock, stop), trail, stop)
+            progress = _Progress(planned.plan, trail, session.note, self._lock, stop)
+            return self._carry_out(planned, allowed, progress, trail, stop)
 
-    def _carry_out(self, planned: Planned, progress: _Progress, trail: Trail, stop: Stop) -> Planned:
+    def _carry_out(
+        self, planned: Planned, allowed: Allowances, progress: _Progress, trail: Trail, stop: Stop
+    ) -> Planned:
         session = self._session
         trail.started(planned.plan)
         left = planned
@@ -184,6 +187,12 @@ class Locked:
                 reason = Interrupted(f"Keycloak took these changes and did not keep them: {_names(ours)}")
                 break
             left = replace(left, plan=ours)
+            try:
+                # What the guards saw is not what is there now: somebody may have taken a name meanwhile.
+                guard(session.situation(left, allowed))
+            except Refused as refused:
+                reason = refused
+                break
         trail.finished(planned.plan, progress.done, str(reason))
         raise Interrupted(f"{reason}; {progress}")
 

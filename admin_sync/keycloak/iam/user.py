@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer, attribute, is_managed
 from admin_sync.keycloak.connection import Refused
-from admin_sync.keycloak.iam import lookup
 from admin_sync.model import MANAGED_ATTRIBUTE, Json, Ref, Resource
 from admin_sync.refs import USER
 
@@ -54,11 +53,14 @@ class UserAdapter:
         except Refused as problem:
             if problem.status != 409:
                 raise
-            # Made by an attempt whose answer was lost; anything else that takes the name is an error.
-            try:
-                lookup.user(writer, wanted["email"])
-            except LookupError:
-                raise problem from None
+            # Made by an attempt whose answer was lost; anything else that takes the name is an error, because
+            # whoever made an account of that address meanwhile is not the person who gets its grants.
+            place, email = f"{writer.path}/users", wanted["email"]
+            listed = writer.connection.get(place, email=email, exact=True, briefRepresentation=False) or ()
+            made = next((one for one in listed if is_managed(one)), None)
+            if made is None:
+                raise
+            writer.remember(change.ref, made["id"])
 
 
 def representation(wanted: Mapping[str, Json]) -> dict[str, Json]:
