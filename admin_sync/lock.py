@@ -49,9 +49,13 @@ class Lock:
         self._clock = clock
         self._renewed = clock()
 
-    def renewed(self) -> None:
-        """Note that the lease runs anew from now."""
-        self._renewed = self._clock()
+    def now(self) -> float:
+        """The time by which the lease is watched."""
+        return self._clock()
+
+    def renewed(self, asked: float) -> None:
+        """Note that the lease runs anew from when that was `asked` for: its end was written down then."""
+        self._renewed = asked
 
     def check(self) -> None:
         """Raises Interrupted when the lock was taken away meanwhile, or may have been."""
@@ -77,7 +81,9 @@ def hold(
     """
     clock = clock or connection.time
     place = f"/{segment(account_realm)}/roles/{segment(f'tradepulse-lock.{realm}')}"
-    lock = Lock(place, _acquire(connection, account_realm, realm, place, wait=wait, clock=clock))
+    server_id, asked = _acquire(connection, account_realm, realm, place, wait=wait, clock=clock)
+    lock = Lock(place, server_id)
+    lock.renewed(asked)
     done = threading.Event()
     keeper = threading.Thread(target=_renew, args=(connection, account_realm, lock, done, clock), daemon=True)
     keeper.start()
@@ -96,9 +102,11 @@ def hold(
 
 def _acquire(
     connection: Connection, account_realm: str, realm: str, place: str, *, wait: float, clock: Callable[[], float]
-) -> str:
+) -> tuple[str, float]:
+    """The id of our lock, and when by our own clock its lease began."""
     deadline = clock() + wait
     while True:
+        asked = time.monotonic()
         mine = _claim(clock())
         try:
             body = {"name": f"tradepulse-lock.{realm}", "attributes": _attributes(mine)}
@@ -111,7 +119,7 @@ def _acquire(
             continue
         holder = _holder(found)
         if holder.get("token") == mine["token"]:
-            return str(found["id"])
+            return str(found["id"]), asked
         if _is_dead(holder, clock()):
             connection.delete(f"/{segment(account_realm)}/roles-by-id/{found['id']}")
             continue
@@ -205,11 +213,12 @@ def _renew(
                 lock.lost = "another process reclaimed it"
                 return
             holder = _holder(found)
+            asked = lock.now()
             claim = _claim(clock(), since=holder.get("since"), token=holder.get("token"))
             body = {"name": found["name"], "attributes": _attributes(claim)}
             connection.put(f"/{segment(account_realm)}/roles-by-id/{lock.server_id}", body)
             last = clock()
-            lock.renewed()
+            lock.renewed(asked)
         except KeycloakProblem as problem:
             if clock() - last > LEASE:
                 lock.lost = str(problem)

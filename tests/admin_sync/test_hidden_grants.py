@@ -167,8 +167,11 @@ def test_a_lock_whose_lease_ran_out_unrenewed_stops_the_writer() -> None:
     lock = Lock("/place", "id", lambda: now[0])
     now[0] = LEASE - 1
     lock.check()
-    lock.renewed()
-    now[0] += LEASE
+    # The renewal was asked for now, and the answer took ten seconds: the lease did not wait for it.
+    asked = lock.now()
+    now[0] += 10
+    lock.renewed(asked)
+    now[0] = asked + LEASE
     lock.check()
     now[0] += 1
     with pytest.raises(Interrupted, match="renewed"):
