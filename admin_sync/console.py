@@ -16,7 +16,7 @@ from typing import TextIO
 from admin_sync.bundle.errors import BadTarget, BundleError, FreezeInForce, Overtaken, SourceInvalid, StaleSerial
 from admin_sync.errors import AdminSyncError, Finding, InvalidInput
 from admin_sync.keycloak.connection import KeycloakProblem, NotAllowed
-from admin_sync.model import Json
+from admin_sync.model import Json, printable
 
 DONE, FAILED, CHANGES, BAD_INPUT, NOT_ALLOWED, REFUSED = 0, 1, 2, 3, 4, 5
 
@@ -53,23 +53,28 @@ class Console:
         """A message to whoever watches."""
         self._end_progress()
         if not self.quiet:
-            _write(sys.stderr, f"{text}\n")
+            _write(sys.stderr, _lines(text))
 
     def complain(self, text: str) -> None:
         """Why it did not work; said even when quiet."""
         self._end_progress()
-        _write(sys.stderr, f"{text}\n")
+        _write(sys.stderr, _lines(text))
 
     def progress(self, text: str) -> None:
         """How far it is; only where somebody sees it come and go."""
         if self._progress:
             self._shown = True
-            _write(sys.stderr, f"{_clear}{text}")
+            _write(sys.stderr, f"{_clear}{printable(text)}")
 
     def _end_progress(self) -> None:
         if self._shown:
             self._shown = False
             _write(sys.stderr, _clear)
+
+
+def _lines(text: str) -> str:
+    """A message that moves no cursor: it may hold what a server answered, or what somebody called an object."""
+    return "".join(f"{printable(line)}\n" for line in text.split("\n"))
 
 
 def speak_utf8() -> None:

@@ -16,9 +16,9 @@ from admin_sync.render.text import described, end_of, thing
 from admin_sync.render.view import summed
 
 LONGEST: Final = 60_000
-"""Characters; GitHub takes 65,536 and GitLab a million."""
+"""Bytes, since who posts a comment cuts by bytes; GitHub takes 65,536 characters and GitLab a million."""
 
-_ROWS: Final = (200, 80, 30, 10, 3)
+_ROWS: Final = (200, 80, 30, 10, 3, 0)
 _SIGNS: Final = {"create": "`+`", "update": "`~`", "delete": "`-`"}
 _MARKUP: Final = re.compile(r"[^\w ,/=+→…-]|_", re.ASCII)
 _LINK: Final = re.compile(r"(?i)(?<=www)\.")
@@ -28,7 +28,7 @@ def markdown(views: Sequence[Json], _colour: bool = False, _directory: str = "")
     """The plans of several environments as GitHub-flavoured Markdown."""
     for rows in _ROWS:
         out = _document(views, rows)
-        if len(out) <= LONGEST:
+        if len(out.encode()) <= LONGEST:
             break
     return out
 

@@ -39,7 +39,8 @@ def _environment(one: Json, colour: bool) -> Iterator[str]:
         where = f"  ({change['at']})" if change["at"] else ""
         yield f"{_COLOURS[change['action']]}{line}{_RESET}{where}" if colour else f"{line}{where}"
         for difference in change["differences"]:
-            yield f"      {difference['path']}: {described(difference, created=change['action'] == 'create')}"
+            what = described(difference, created=change["action"] == "create")
+            yield f"      {printable(difference['path'])}: {what}"
     yield from _section("who gains and loses", [effect_line(effect) for effect in one["effects"]])
     yield from _section("decided otherwise", [rule_line(rule) for rule in one["rules_changed"]])
     yield from _section("undeclared", [undeclared_line(held) for held in one["undeclared"]])
