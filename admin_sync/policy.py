@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final
 
 import orjson
@@ -141,9 +143,10 @@ def _alert_routes(document: Document, alias: str) -> tuple[AlertRoute, ...]:
     )
 
 
-def fingerprint(document: Document) -> str:
-    """What tells whether two documents make the same rules (SHA-256, hexadecimal)."""
-    plain = orjson.dumps(policy_source(document), default=sorted, option=orjson.OPT_SORT_KEYS)
+def fingerprint(document: Document, rules: Mapping[str, bytes] = MappingProxyType({})) -> str:
+    """What tells whether two documents, with the files of rules beside them, decide the same (SHA-256, hexadecimal)."""
+    files = {name: hashlib.sha256(text).hexdigest() for name, text in rules.items()}
+    plain = orjson.dumps([policy_source(document), files], default=sorted, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(plain).hexdigest()
 
 

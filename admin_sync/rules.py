@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from admin_sync.bundle.render import NEVER, render
+from admin_sync.bundle.render import NEVER, digest, render
 from admin_sync.load.document import Document
 from admin_sync.model import Json
 from admin_sync.policy import policy_source
 
 _BY_ENVIRONMENT: Final = ("environments", "federated_roles")
-_EVERYWHERE: Final = ("permissions", "assurance", "partners", "clients")
+_EVERYWHERE: Final = ("permissions", "assurance", "partners", "clients", "vault")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,14 +32,21 @@ class RuleChange:
     """What it is about, where it is about a grant."""
 
 
-def rule_changes(document: Document, published: Mapping[str, Json] | None, environment: str) -> list[RuleChange]:
+def rule_changes(
+    document: Document,
+    published: Mapping[str, Json] | None,
+    environment: str,
+    rules: Mapping[str, bytes] | None = None,
+) -> list[RuleChange]:
     """Everything that is decided otherwise in one environment once the configuration is published, sorted.
 
-    Empty where nothing is published to compare with.
+    `rules` are the files that would be published with it, where they are to be compared too. Empty
+    where nothing is published to compare with.
     """
     if published is None:
         return []
-    fresh = render(policy_source(document))
+    source = policy_source(document)
+    fresh = render(source)
     found = set(_grants(_part(published, "grants", environment), fresh["grants"].get(environment, {}), fresh["roles"]))
     found |= set(_windows(_part(published, "windows"), fresh["windows"], environment))
     for section in _BY_ENVIRONMENT:
@@ -47,7 +54,19 @@ def rule_changes(document: Document, published: Mapping[str, Json] | None, envir
         found |= set(_compared(f"{section} {environment}", before, after))
     for section in _EVERYWHERE:
         found |= set(_compared(section, _part(published, section), fresh[section]))
+    emergency = _part(published, "meta").get("emergency_roles")
+    if emergency is not None:
+        found |= set(_compared("emergency roles", emergency, sorted(source.emergency_roles)))
+    if rules is not None and _other_rules(published, rules):
+        found.add(RuleChange("the rules themselves", "as published", "other files of Rego"))
     return sorted(found)
+
+
+def _other_rules(published: Mapping[str, Json], rules: Mapping[str, bytes]) -> bool:
+    """Whether the published digest is not that of the published data with these rules."""
+    meta = _part(published, "meta")
+    data = {name: value for name, value in published.items() if name != "meta"}
+    return digest(data, meta.get("emergency_roles") or (), rules) != meta.get("digest")
 
 
 def _part(data: Mapping[str, Json], *path: str) -> Mapping[str, Json]:

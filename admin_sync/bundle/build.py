@@ -53,7 +53,7 @@ def build_bundle(
     data = render(source)
     rules = _rego_files(policy_dir)
     test_rules(rules, opa=opa)
-    served = {name: text for name, text in rules.items() if not name.endswith("_test.rego")}
+    served = _without_tests(rules)
     now = clock()
     serial = int(now * 1000)
     fingerprint = digest(data, source.emergency_roles, served)
@@ -98,6 +98,15 @@ def test_rules(rules: Mapping[str, bytes], *, opa: Path) -> int:
             "nothing was published, because the policy has no tests; ADMIN_SYNC_POLICY_DIR names its folder"
         )
     return len(results)
+
+
+def served_rules(policy_dir: Path) -> dict[str, bytes]:
+    """The rules that a bundle would hold, by file name."""
+    return _without_tests(_rego_files(policy_dir))
+
+
+def _without_tests(rules: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name: text for name, text in rules.items() if not name.endswith("_test.rego")}
 
 
 def _rego_files(policy_dir: Path) -> dict[str, bytes]:

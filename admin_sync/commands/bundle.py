@@ -127,15 +127,14 @@ def after_apply(options: Options, document: Document, trail: Trail) -> Json:
     return _publish(document, made, target, Turn.PUBLISH, trail)
 
 
-def published(options: Options) -> dict[str, Json] | None:
-    """What OPA decides by now, to be compared with; None where that is not published or cannot be read from here."""
+def published(options: Options) -> tuple[dict[str, Json] | None, str | None]:
+    """What OPA decides by now, to be compared with, and why it cannot be read; None and None where nothing is there."""
     try:
         target = _target(options.settings())
         found = None if target is None else target.read()
-        return None if found is None else read_data(found.content)
+        return None if found is None else read_data(found.content), None
     except (BundleError, ValueError) as problem:
-        options.console.say(f"what OPA decides by is not compared: {problem}")
-        return None
+        return None, f"what OPA decides by is not compared: {problem}"
 
 
 def _publish(document: Document, made: Settings, target: Target, turn: Turn, trail: Trail) -> dict[str, Json]:

@@ -15,8 +15,10 @@ COUNTS = {"summary": ("add", "change", "destroy"), "access": ("gains", "losses",
 _WORDS = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}
 
 
-def view(planned: Planned, rules: Sequence[RuleChange] = (), fingerprint: str = "") -> dict[str, Json]:
-    """One environment's plan. `fingerprint` tells what OPA decides by, once it is published."""
+def view(
+    planned: Planned, rules: Sequence[RuleChange] = (), fingerprint: str = "", warnings: Sequence[str] = ()
+) -> dict[str, Json]:
+    """One environment's plan, with `warnings` beside its own. `fingerprint` tells what OPA will decide by."""
     plan = planned.plan
     return {
         "environment": plan.environment,
@@ -35,7 +37,7 @@ def view(planned: Planned, rules: Sequence[RuleChange] = (), fingerprint: str = 
             {"kind": one.ref.kind, "name": one.ref.name, "reason": one.reason, "at": _at(one.origin)}
             for one in plan.pending
         ],
-        "warnings": list(plan.warnings),
+        "warnings": [*plan.warnings, *warnings],
         "summary": {
             "add": plan.count(Action.CREATE),
             "change": plan.count(Action.UPDATE),

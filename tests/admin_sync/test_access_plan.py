@@ -14,7 +14,7 @@ import jsonschema_rs
 import pytest
 from admin_sync_world import ROOT, Configuration
 
-from admin_sync.bundle.render import render
+from admin_sync.bundle.render import digest, render
 from admin_sync.commands.asking import explain, who_can
 from admin_sync.commands.options import Options
 from admin_sync.console import Console
@@ -23,7 +23,7 @@ from admin_sync.diff import diff
 from admin_sync.impact import effects
 from admin_sync.model import Current, Ref, Resource, index
 from admin_sync.ownership import settle
-from admin_sync.policy import policy_source
+from admin_sync.policy import fingerprint, policy_source
 from admin_sync.refs import IAM_ORDER, PROVIDER_MAPPER, client_role_binding, group_binding, right, stray_binding, user
 from admin_sync.render import RENDERERS, document, view
 from admin_sync.render.markdown import LONGEST
@@ -139,6 +139,25 @@ def test_an_end_that_moves_shows_although_no_realm_changes(configuration: Config
     assert rule_changes(configuration.document(), None, "prod") == []
 
 
+def test_what_the_vault_does_and_the_rules_themselves_are_compared_too(configuration: Configuration) -> None:
+    source, rules = policy_source(configuration.document()), {"a.rego": b"package a"}
+    data, emergency = render(source), sorted(source.emergency_roles)
+    published = {**data, "meta": {"emergency_roles": emergency, "digest": digest(data, emergency, rules)}}
+
+    def changed(rego: bytes = b"package a") -> list[tuple[str, str, str]]:
+        found = rule_changes(configuration.document(), published, "prod", {"a.rego": rego})
+        return [(one.what, one.before, one.after) for one in found]
+
+    assert changed() == []
+    assert changed(b"package a\nallow := true") == [("the rules themselves", "as published", "other files of Rego")]
+    before = fingerprint(configuration.document(), rules)
+    assert fingerprint(configuration.document(), {"a.rego": b"package b"}) != before
+    configuration.edit("brokers.yaml", "offline_access, trade]", "offline_access, trade, withdraw]")
+    assert changed() == [
+        ("vault brokers paper scopes", "openid, offline_access, trade", "openid, offline_access, trade, withdraw")
+    ]
+
+
 HOSTILE = "x|y <img src=x> @everyone #1 [a](https://evil.example) `c` www.evil.example \u202e\n## T\r\n::error::!"
 
 
@@ -159,6 +178,18 @@ def test_no_name_breaks_out_of_a_comment_or_an_annotation(configuration: Configu
     assert "\u202e" not in RENDERERS["text"](shown)
 
 
+def test_an_attribute_that_somebody_gave_a_name_like_a_command_moves_no_cursor(configuration: Configuration) -> None:
+    current = applied(configuration)
+    ref = Ref("client", "tradepulse-cli")
+    found = current.resources[ref]
+    before = {**found.attrs, "display_name": "x", "attributes": {**found.attrs["attributes"], "\x1b[2K": "true"}}
+    there = index({**current.resources, ref: replace(found, attrs=before)}.values())
+    configuration.edit("policies.yaml", "environments:\n  prod", "undeclared_grants: remove\nenvironments:\n  prod")
+    shown = RENDERERS["text"]([view(planned(configuration, replace(current, resources=there)))])
+    assert "\\u001b[2K" in shown
+    assert "\x1b" not in shown
+
+
 def test_a_comment_is_never_longer_than_a_forge_takes(configuration: Configuration) -> None:
     people = "".join(
         f"  - {{subject: {{user: p{number}@x.example}}, group: security, environments: [dev]}}\n"
@@ -167,7 +198,7 @@ def test_a_comment_is_never_longer_than_a_forge_takes(configuration: Configurati
     current = applied(configuration)
     configuration.edit("role_bindings.yaml", "bindings:\n", f"bindings:\n{people}")
     comment = RENDERERS["markdown"]([view(planned(configuration, current))])
-    assert len(comment) <= LONGEST
+    assert len(comment.encode()) <= LONGEST
     assert "more, see the plan in JSON" in comment
     assert comment.count("<details>") == comment.count("</details>")
 
