@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from lease_world import OPERATOR, new_database
 from vault_world import FIRST, VaultProcess, World, credential_url, private_file
 
+from identity.audit.event import AuditEvent
 from identity.secret import Secret
 from vault_api.legacy.format import LegacyKey, LegacyTokens, LegacyUnreadable
 from vault_api.tokens import AccessToken
+from vault_api.trail.line import pieces
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "legacy.json").read_text())
 PHASES = ("legacy", "both", "new_preferred", "new_only")
@@ -235,3 +237,85 @@ async def damage(world: World, settings: dict[str, str], partner: str) -> None:
 def test_without_the_key_there_is_one_format_and_no_command(world: World) -> None:
     refused = world.run("legacy-status")
     assert (refused.returncode, "VAULT_LEGACY_KEY_FILE" in refused.stderr) == (3, True)
+
+
+async def test_linking_and_revoking_count_over_both_formats(
+    moving: list[VaultProcess], world: World, partner: str, settings: dict[str, str]
+) -> None:
+    vault = moving[0]
+    assert put(vault, world, partner, "main", "kept", 0).status_code == 201
+    database = await asyncpg.connect(world.postgres.dsn("postgres", settings["VAULT_DATABASE_URL"].rpartition("/")[2]))
+    try:
+        # What there is goes on working while somebody begins to link the broker anew.
+        state_hash, sealed = secrets.token_bytes(32), secrets.token_bytes(100)
+        await database.fetchval(
+            "SELECT vault.link_start($1, 'main', 'paper', 's', 'sid', $2, NULL, 1, $3, 'http://127.0.0.1/', "
+            "'{trade}', now() + interval '1 minute', $4)",
+            partner, state_hash, sealed, line(partner, "connection.link"),
+        )  # fmt: skip
+        assert released(vault, world, partner, "main") == "kept"
+        taken = await database.fetchrow(
+            "SELECT * FROM vault.link_take($1, $2, 's', 'sid', $3)", partner, state_hash,
+            line(partner, "connection.callback"),
+        )  # fmt: skip
+        assert (taken["outcome"], taken["next_version"]) == ("taken", 2)
+        linked = await database.fetchrow(
+            "SELECT * FROM vault.link_finish($1, 'main', 's', 2, 1, $2, NULL, NULL, NULL, NULL, '{trade}', NULL, $3)",
+            partner, sealed, line(partner, "connection.linked"),
+        )  # fmt: skip
+        assert tuple(linked) == ("active", 2)
+        assert await heads(database, partner) == (1, 2)
+        # And a store in this phase, which writes the earlier format alone, wins over what was linked before it.
+        assert put(vault, world, partner, "main", "newer", 2).status_code == 200
+        assert await heads(database, partner) == (3, 2)
+        assert released(vault, world, partner, "main") == "newer"
+        assert await database.fetchval(
+            "SELECT vault.revoke($1, 'main', $2)", partner, line(partner, "connection.revoke")
+        ) == "revoked"  # fmt: skip
+        # Revoked is revoked, also after a back-fill.
+        await asyncio.to_thread(command, world, settings, "backfill")
+        url = f"{credential_url(partner, 'main')}/release"
+        assert vault.http.post(url, headers=world.realm.bearer(partner)).status_code == 404
+        assert await database.fetchval(
+            "SELECT access_sealed IS NULL AND version = 4 FROM vault.credential WHERE partner = $1", partner
+        )
+        assert put(vault, world, partner, "main", "again", 4).status_code == 200
+        assert released(vault, world, partner, "main") == "again"
+    finally:
+        await database.close()
+
+
+async def test_what_the_earlier_format_has_a_newer_version_of_is_not_refreshed(
+    moving: list[VaultProcess], world: World, partner: str, settings: dict[str, str]
+) -> None:
+    assert put(moving[0], world, partner, "main", "first", 0).status_code == 201
+    database = await asyncpg.connect(world.postgres.dsn("postgres", settings["VAULT_DATABASE_URL"].rpartition("/")[2]))
+    try:
+        await database.execute(
+            "INSERT INTO vault.credential (partner, connection, version, key_version, access_sealed, refresh_sealed, "
+            "access_expires_at, scopes, stored_by) VALUES ($1, 'main', 1, 1, $2, $2, now(), '{}', 's')",
+            partner, secrets.token_bytes(100),
+        )  # fmt: skip
+        taken = await database.fetchrow("SELECT * FROM vault.claim_refresh($1, 'main', 1, '45 s')", partner)
+        begin = "SELECT outcome FROM vault.refresh_begin($1, 'main', $2)"
+        assert await database.fetchval(begin, partner, taken["fence"]) == "go"
+        assert put(moving[0], world, partner, "main", "second", 1).status_code == 200
+        assert await database.fetchval(
+            "SELECT vault.refresh_commit($1, 'main', $2, 1, 1, $3, $3, now(), NULL, '{}', NULL, NULL, $4)",
+            partner, taken["fence"], secrets.token_bytes(100), line(partner, "credential.refresh"),
+        ) == "superseded"  # fmt: skip
+        assert await database.fetchval(begin, partner, taken["fence"]) == "gone"
+        assert released(moving[0], world, partner, "main") == "second"
+    finally:
+        await database.close()
+
+
+async def heads(database: asyncpg.Connection, partner: str) -> tuple[int, int]:
+    """The versions of `main` in the earlier and in the present format."""
+    row = await database.fetchrow("SELECT legacy, present FROM vault.legacy_heads($1, '{main}')", partner)
+    return row["legacy"], row["present"]
+
+
+def line(partner: str, event: str) -> Any:
+    """An audit line for a function that is called past the vault."""
+    return pieces(AuditEvent(event=event, outcome="success", actor="test", partner=partner), node="test")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 from broker_world import APPROVING, BrokerWorld, close, end, open_broker_world
 from vault_world import VaultProcess, World
@@ -223,6 +226,68 @@ def test_revoking_is_dead_here_at_once_and_at_the_broker_as_soon_as_it_answers(
     finally:
         end(worker)
     assert brokers.link(vault, partner)["version"] == 2
+
+
+async def test_every_token_set_that_was_given_up_is_revoked_at_the_broker_whatever_its_version(
+    brokers: BrokerWorld, vault: VaultProcess, careful: str, superuser: asyncpg.Connection
+) -> None:
+    path = f"/v1/partners/{careful}/connections/main"
+    for _ in range(2):
+        # Neither was approved, so both are of version 1.
+        assert brokers.link(vault, careful)["version"] == 1
+        assert vault.http.delete(path, headers=brokers.bearer(careful)).status_code == 204
+    rows = await superuser.fetch(
+        "SELECT number, version, access_sealed IS NOT NULL AS held FROM vault.revocation WHERE partner = $1 ORDER BY 1",
+        careful,
+    )
+    assert [tuple(row) for row in rows] == [(1, 1, True), (2, 1, True)]
+    worker = brokers.worker()
+    try:
+        until = time.monotonic() + 30
+        while brokers.events(vault, careful).count(("connection.revoked_at_broker", "success", None)) < 2:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.2)
+    finally:
+        end(worker)
+
+
+def test_a_connection_that_was_revoked_before_it_had_a_token_can_be_revoked_when_it_has_one(
+    brokers: BrokerWorld, vault: VaultProcess, partner: str
+) -> None:
+    assert brokers.start_link(vault, partner).status_code == 201
+    path, bearer = f"/v1/partners/{partner}/connections/main", brokers.bearer(partner)
+    assert vault.http.delete(path, headers=bearer).status_code == 204
+    stored = vault.http.put(
+        f"{path}/credential",
+        json={"broker": "paper", "access_token": "a"},
+        headers={**bearer, "If-None-Match": "*"},
+    )
+    assert stored.status_code == 201
+    assert brokers.release(vault, partner).status_code == 200
+    assert brokers.describe(vault, partner)["state"] == "active"
+    assert vault.http.delete(path, headers=bearer).status_code == 204
+    assert brokers.release(vault, partner).status_code == 404
+
+
+def test_a_revocation_wins_over_a_link_that_is_being_finished(
+    brokers: BrokerWorld, vault: VaultProcess, partner: str
+) -> None:
+    path, bearer = f"/v1/partners/{partner}/connections/main", brokers.bearer(partner)
+    given = brokers.broker.consent(brokers.start_link(vault, partner).json()["authorize_url"])
+    before = brokers.broker.counts()
+    brokers.broker.behave(faults={"delay": 2.0, "times": 1})
+    with ThreadPoolExecutor(1) as pool:
+        finishing = pool.submit(vault.http.get, "/v1/link/callback", params=given, headers=bearer, timeout=30)
+        until = time.monotonic() + 20
+        while brokers.broker.counts().get("token_requests", 0) == before.get("token_requests", 0):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert vault.http.delete(path, headers=bearer).status_code == 204
+        answer = finishing.result()
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:tradepulse:problem:connection-revoked")
+    assert brokers.describe(vault, partner)["state"] == "revoked"
+    assert brokers.release(vault, partner).status_code == 404
+    assert brokers.broker.counts()["revoked"] == before.get("revoked", 0) + 1
 
 
 def test_another_partners_connection_is_as_absent_as_one_that_does_not_exist(

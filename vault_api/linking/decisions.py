@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from identity.audit.errors import AuditUnavailable
 from identity.problem import Problem, not_found
 from vault_api import problems as vault_problems
@@ -34,7 +36,7 @@ class LinkDecisions:
     async def approve(self, admitted: Admitted, connection: str) -> Approved:
         """Makes what is pending the connection's credential. Raises Problem (403, 404, 409, 5xx), AuditUnavailable."""
         line = self._trail.line(admitted.event("success"))
-        resealed: SealedSet | None = None
+        resealed: tuple[SealedSet, bytes] | None = None
         for _ in range(_TRIES):
             try:
                 found = await self._repository.approve(
@@ -49,7 +51,8 @@ class LinkDecisions:
                 self._metrics.refusals.labels(admitted.call.event, found.outcome).inc()
                 raise _REFUSALS.get(found.outcome, not_found)()
             try:
-                resealed = await self._resealed(admitted.partner, connection, found)
+                made = await self._resealed(admitted.partner, connection, found)
+                resealed = made, hashlib.sha256(found.access_sealed or b"").digest()
             except Problem as problem:
                 raise await self._gate.refused(admitted, problem, outcome="failure") from None
         raise await self._gate.refused(admitted, problems.busy())

@@ -141,11 +141,14 @@ class LinkFinishing:
             kept = sealed_set(key, place, given, broker, asked=taken.scopes, now=now)
             try:
                 outcome, version = await self._repository.finish(
-                    admitted.partner, taken.connection, kept, broker=taken.broker, subject=admitted.principal.subject,
+                    admitted.partner, taken.connection, kept, subject=admitted.principal.subject,
                     approval_until=until, line=line,
                 )  # fmt: skip
             except DatabaseUnavailable:
                 raise AuditUnavailable("the link could not be recorded") from None
+            if outcome == "revoked":
+                await self._drop(broker, given)
+                raise problems.revoked_meanwhile()
             if outcome != "moved":
                 _log.info("linked", partner=admitted.partner, connection=taken.connection, outcome=outcome)
                 return Linked(
@@ -157,7 +160,15 @@ class LinkFinishing:
                     expires_at=kept.access_expires_at,
                     scopes=tuple(kept.scopes),
                 )
+        await self._drop(broker, given)
         raise problems.busy()
+
+    async def _drop(self, broker: Broker, given: TokenAnswer) -> None:
+        """What a broker gave and nobody keeps must not live on there."""
+        try:
+            await self._client.revoke(broker, given.refresh or given.access)
+        except (BrokerRefused, BrokerUnavailable) as error:
+            _log.warning("link.orphan_not_revoked", problem=type(error).__name__)
 
 
 def sealed_set(

@@ -129,6 +129,16 @@ def approval_expired() -> Problem:
     )
 
 
+def revoked_meanwhile() -> Problem:
+    """Somebody revoked the connection between the redirect and its answer."""
+    return Problem(
+        409,
+        "connection-revoked",
+        "The connection was revoked in the meantime",
+        "What the broker gave was given back to it. Begin again if the connection is still wanted.",
+    )
+
+
 def busy() -> Problem:
     """The connection changed under our hands again and again."""
     return Problem(

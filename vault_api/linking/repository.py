@@ -73,8 +73,9 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToRevoke:
-    """Tokens that a broker has to be told about."""
+    """Tokens that a broker has to be told about; `version` is what they were sealed for."""
 
+    number: int
     version: int
     broker: str
     key_version: int
@@ -110,29 +111,28 @@ class LinkRepository:
         return Taken(**{**row, "scopes": row["scopes"] or ()})
 
     async def finish(
-        self, partner: str, connection: str, kept: SealedSet, *, broker: str, subject: str,
-        approval_until: datetime | None, line: Line,
+        self, partner: str, connection: str, kept: SealedSet, *, subject: str, approval_until: datetime | None,
+        line: Line,
     ) -> tuple[str, int]:  # fmt: skip
-        """`active` or `pending_approval` and the version, or `moved` and the version to seal for."""
+        """`active` or `pending_approval` and the version, or `moved` and the version to seal for; or `revoked`."""
         row = await self._database.row(
             "SELECT * FROM vault.link_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             partner, connection, subject, kept.version, kept.key_version, kept.access, kept.refresh,
             kept.access_expires_at, kept.refresh_expires_at, kept.relink_at, list(kept.scopes), approval_until, line,
         )  # fmt: skip
         self._appended(partner)
-        if kept.relink_at is not None and row["outcome"] != "moved":
-            await self._database.rows("SELECT vault.make_due($1, $2, 'relink', $3, now())", partner, connection, broker)
         return str(row["outcome"]), int(row["version"])
 
     async def approve(
-        self, partner: str, connection: str, subject: str, resealed: SealedSet | None, line: Line
+        self, partner: str, connection: str, subject: str, resealed: tuple[SealedSet, bytes] | None, line: Line
     ) -> Decided:
-        """Approves what is pending, as it is sealed or as `resealed`."""
-        given = (None, None, None, None)
+        """Approves what is pending, as it is sealed or as `resealed`: that, and the SHA-256 of what it was made of."""
+        given: tuple[int | bytes | None, ...] = (None,) * 5
         if resealed is not None:
-            given = (resealed.version, resealed.key_version, resealed.access, resealed.refresh)  # type: ignore[assignment]
+            made, of = resealed
+            given = (made.version, made.key_version, made.access, made.refresh, of)
         row = await self._database.row(
-            "SELECT * FROM vault.link_approve($1, $2, $3, $4, $5, $6, $7, $8)",
+            "SELECT * FROM vault.link_approve($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             partner,
             connection,
             subject,
@@ -153,9 +153,9 @@ class LinkRepository:
         rows = await self._database.rows("SELECT * FROM vault.revocations($1, $2)", partner, connection)
         return [ToRevoke(**row) for row in rows]
 
-    async def settle(self, partner: str, connection: str, version: int, outcome: str, line: Line) -> None:
+    async def settle(self, partner: str, connection: str, number: int, outcome: str, line: Line) -> None:
         """Says what the broker made of it; the tokens are gone then."""
         await self._database.rows(
-            "SELECT vault.settle_revocation($1, $2, $3, $4, $5)", partner, connection, version, outcome, line
+            "SELECT vault.settle_revocation($1, $2, $3, $4, $5)", partner, connection, number, outcome, line
         )
         self._appended(partner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -49,10 +50,17 @@ class RevokeAtBroker:
 
     async def run_once(self) -> None:
         """Tells brokers everything that is due. Raises DatabaseUnavailable."""
-        for claim in await self._claims.due("revoke", limit=20):
-            left = [row for row in await self._pending(claim) if not await self._settled(claim, row)]
-            again = datetime.now(UTC) + timedelta(seconds=backoff(claim.attempts)) if left else None
-            await self._claims.give_back(claim, due=again, attempts=claim.attempts + 1 if left else 0)
+        # Side by side: the last one must not wait for so many slow brokers that its claim is over.
+        claims = await self._claims.due("revoke", limit=10)
+        done = await asyncio.gather(*(self._claimed(claim) for claim in claims), return_exceptions=True)
+        for problem in done:
+            if problem is not None:
+                raise problem
+
+    async def _claimed(self, claim: Claim) -> None:
+        left = [row for row in await self._pending(claim) if not await self._settled(claim, row)]
+        again = datetime.now(UTC) + timedelta(seconds=backoff(claim.attempts)) if left else None
+        await self._claims.give_back(claim, due=again, attempts=claim.attempts + 1 if left else 0)
 
     async def _pending(self, claim: Claim) -> list[ToRevoke]:
         return list(await self._repository.revocations(claim.partner, claim.connection))
@@ -71,7 +79,7 @@ class RevokeAtBroker:
             resource=f"partners/{claim.partner}/connections/{claim.connection}",
         )
         await self._repository.settle(
-            claim.partner, claim.connection, row.version, outcome or "given_up", self._trail.line(event)
+            claim.partner, claim.connection, row.number, outcome or "given_up", self._trail.line(event)
         )
         return True
 
@@ -93,9 +101,10 @@ class RevokeAtBroker:
             return "unknown_broker"
         except BrokerRefused as error:
             return f"refused:{error.code}"
-        except (SealError, KeyContextMismatch):
-            return "key_context_mismatch"
-        except (BrokerUnavailable, KeyUnavailable, CatalogUnavailable) as error:
+        except SealError:
+            return "integrity_error"
+        except (BrokerUnavailable, KeyUnavailable, KeyContextMismatch, CatalogUnavailable) as error:
+            # A salt that is missing may be restored; a broker or a catalog comes back.
             _log.warning("revoke.later", partner=claim.partner, problem=type(error).__name__)
             return None
         return "revoked"

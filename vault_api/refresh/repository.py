@@ -11,7 +11,7 @@ import orjson
 
 from vault_api.store.database import Database
 from vault_api.store.repository import Line
-from vault_api.worker.claims import Claim
+from vault_api.worker.claims import LEASE, Claim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +91,11 @@ class RefreshRepository:
         return Begun(**row)
 
     async def sending(self, claim: Claim) -> bool:
-        """The last word before the broker is called; False: the claim is no longer ours."""
+        """The last word before the broker is called, from which the claim lasts anew; False: it is no longer ours."""
         row = await self._database.row(
-            "SELECT vault.refresh_sending($1, $2, $3) AS ours", claim.partner, claim.connection, claim.fence
-        )
+            "SELECT vault.refresh_sending($1, $2, $3, $4) AS ours",
+            claim.partner, claim.connection, claim.fence, LEASE,
+        )  # fmt: skip
         return bool(row["ours"])
 
     async def commit(self, claim: Claim, version: int, new: NewSet, line: Line) -> str:

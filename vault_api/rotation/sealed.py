@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_TYPES = {"version": "bigint"}
+_TYPES = {"number": "bigint"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ _TOKENS = {"access_sealed": "access_token", "refresh_sealed": "refresh_token"}
 SEALED: Sequence[SealedTable] = (
     SealedTable(name="credential", keys=("connection",), values=_TOKENS, version="version"),
     SealedTable(name="link_pending", keys=("connection",), values=_TOKENS, version="version"),
-    SealedTable(name="revocation", keys=("connection", "version"), values=_TOKENS, version="version"),
+    SealedTable(name="revocation", keys=("connection", "number"), values=_TOKENS, version="version"),
     SealedTable(
         name="link_attempt",
         keys=("connection", "subject"),
