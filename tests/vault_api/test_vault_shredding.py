@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import asyncpg
 import pytest
 import rfc8785
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from rotation_world import many_rows, release, rotated, store
+from rotation_world import begin, many_rows, release, rotated, store
 from vault_world import VaultProcess, World
 
 KEYS = {"VAULT_KEY_SECONDS": "0.4"}
@@ -36,6 +37,11 @@ async def test_a_shredded_partner_opens_nowhere_any_more_and_the_report_proves_i
     for name in (partner, other_partner):
         store(vault, world, name)
     await many_rows(world, superuser, partner, 20)
+    # The earlier format is under no salt of anybody's.
+    await superuser.execute(
+        "INSERT INTO vault.legacy_credential (partner, connection, version, payload, scopes, stored_at, stored_by) "
+        "VALUES ($1, 'main', 1, $2, '{}', now(), 's')", partner, secrets.token_bytes(60),
+    )  # fmt: skip
     assert release(vault, world, partner).status_code == 200
     path = tmp_path / "report.json"
     settings = {**KEYS, **world.rotator()}
@@ -53,6 +59,12 @@ async def test_a_shredded_partner_opens_nowhere_any_more_and_the_report_proves_i
     signature = report.pop("signature")
     assert (report["rows"], report["rows_that_open"], report["rows_that_do_not"]) == (21, 0, 21)
     assert report["salts_removed"] == ["vault.salt.1"]
+    assert (report["rows_of_the_earlier_format_overwritten"], "earlier format" in report["still_to_do"]) == (1, True)
+    payload = await superuser.fetchval("SELECT payload FROM vault.legacy_credential WHERE partner = $1", partner)
+    assert payload == bytes(31)
+    # What is asked for all partners is not held up by one that has nothing left.
+    begun = begin(vault, world, dry_run=True, partners=[partner])
+    assert begun.status_code == 422
     key = load_pem_private_key((world.home / "checkpoint.pem").read_bytes(), None)
     key.public_key().verify(base64.b64decode(signature["value"]), rfc8785.dumps(report))  # type: ignore[union-attr,call-arg,arg-type]
     lines = await superuser.fetch(

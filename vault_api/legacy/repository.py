@@ -72,8 +72,9 @@ class LegacyRepository:
         self._appended = appended
 
     async def partners(self) -> Sequence[str]:
-        """Every partner that the vault keeps something for."""
-        return [str(row[0]) for row in await self._database.rows("SELECT partner FROM vault.partner ORDER BY partner")]
+        """Every partner that the vault keeps something for which can still be opened."""
+        rows = await self._database.rows("SELECT partner FROM vault.partner WHERE shredded_at IS NULL ORDER BY partner")
+        return [str(row[0]) for row in rows]
 
     async def heads(self, partner: str, connections: Sequence[str]) -> Mapping[str, LegacyHead]:
         """By connection; what is in no table is not there."""

@@ -45,7 +45,9 @@ async def _retire_root(version: int) -> None:
     password = read_secret(settings.database_password_file, name="VAULT_DATABASE_PASSWORD_FILE").text()
     pool = await asyncpg.create_pool(settings.database_url, password=password, min_size=1, max_size=1, timeout=5.0)
     try:
-        rows = await RotationStore(pool).census()
+        gone = {row[0] for row in await pool.fetch("SELECT partner FROM vault.partner WHERE shredded_at IS NOT NULL")}
+        # What was shredded opens under no root key, and is moved to none.
+        rows = [row for row in await RotationStore(pool).census() if row["partner"] not in gone]
         held = sum(row["held"] for row in rows if row["root_version"] == version)
         newest = {row["partner"]: row["root_version"] for row in rows}
         # In the order of key versions, so the last one of a partner is what it seals under.
@@ -72,6 +74,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+async def _unused(store: RotationStore, partner: str, version: int, current: int) -> datetime | None:
+    """When the current key was pinned, if nothing is sealed under that version. Raises CommandRefused."""
+    rows = {row["key_version"]: row for row in await store.census(partner)}
+    if version in rows and rows[version]["held"]:
+        raise CommandRefused(f"{rows[version]['held']} rows of {partner} are sealed under salt {version}; rotate first")
+    return rows[current]["pinned_at"] if current in rows else None
+
+
 async def _retire(settings: VaultSettings, partner: str, version: int) -> None:
     async with open_vault(settings) as vault:
         if vault.rotator is None:
@@ -83,15 +93,21 @@ async def _retire(settings: VaultSettings, partner: str, version: int) -> None:
             raise CommandRefused(f"{partner} has no current salt ({error.reason})") from None
         if version >= current:
             raise CommandRefused(f"salt {version} of {partner} is the current one or newer; rotate first")
-        rows = {row["key_version"]: row for row in await store.census(partner)}
-        held = rows[version]["held"] if version in rows else 0
-        if held:
-            raise CommandRefused(f"{held} rows of {partner} are sealed under salt {version}; rotate first")
-        pinned = rows[current]["pinned_at"] if current in rows else datetime.now(UTC)
-        wait = 2 * settings.key_seconds - (datetime.now(UTC) - pinned).total_seconds()
+        pinned = await _unused(store, partner, version, current)
+        wait = 2 * settings.key_seconds - (datetime.now(UTC) - (pinned or datetime.now(UTC))).total_seconds()
         if wait > 0:
             raise CommandRefused(f"a process may still seal under salt {version}; try again in {wait:.0f} s")
-        await writer.remove(partner, version)
+        # A key may be pinned long before its salt becomes the current one, when a rotation was held up in between. Only
+        # what was seen here and now says from when on nobody can come to use the older one.
+        sys.stderr.write(
+            f"{partner}: waiting {settings.key_seconds:g} s until no process has the older key in memory\n"
+        )
+        await asyncio.sleep(settings.key_seconds)
+        await _unused(store, partner, version, current)
+        try:
+            await writer.remove(partner, version)
+        except SaltsMissing as error:
+            raise CommandRefused(f"the salts of {partner} changed meanwhile ({error.reason}); run it again") from None
         await asyncio.sleep(settings.settle_seconds)
         if f"vault.salt.{version}" in await writer.names(partner):
             raise CommandRefused("somebody wrote an older copy of the organization back; run it again")

@@ -8,7 +8,8 @@ tries to open every row with what is left, and writes a signed report of that. I
 partner whose organization is gone already gets the same proof.
 
 What it cannot reach are backups of Keycloak: a copy of the salts there, together with a copy of the
-database and the root key, still opens the rows. The report says so, and until when they are to be gone.
+database and the root key, still opens the rows. The report says so. Rows of the earlier format
+(docs/decisions/0024) are under no salt; they are overwritten, and their backups are named as well.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ async def _shred(settings: VaultSettings, partner: str) -> dict[str, Any]:
         if proof.opened:
             await _record(vault, partner, f"not_proven:{proof.opened}", outcome="failure")
             raise CommandRefused(f"{proof.opened} rows still open; see that nobody writes salts and run it again")
-        report = _report(vault, partner, rows, proof, removed)
+        earlier = int((await vault.database.row("SELECT vault.shred_partner($1) AS held", partner))["held"])
+        report = _report(vault, partner, rows, proof, removed, earlier=earlier)
         await _record(vault, partner, f"shredded:{proof.failed}")
         return report
 
@@ -96,7 +98,15 @@ async def _remove(settings: VaultSettings, rotator: Rotator, partner: str) -> se
     return removed
 
 
-def _report(vault: Vault, partner: str, rows: int, proof: PartnerProof, removed: set[str]) -> dict[str, Any]:
+def _report(
+    vault: Vault, partner: str, rows: int, proof: PartnerProof, removed: set[str], *, earlier: int
+) -> dict[str, Any]:
+    left = "backups of Keycloak from before this moment hold the salts; let them expire or destroy them"
+    if earlier:
+        left += (
+            "; rows of the earlier format are under no salt: they were overwritten here, and backups of the database "
+            "hold them for whoever has the earlier format's key"
+        )
     facts: dict[str, Any] = {
         "partner": partner,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -105,8 +115,9 @@ def _report(vault: Vault, partner: str, rows: int, proof: PartnerProof, removed:
         "rows": rows,
         "rows_that_open": proof.opened,
         "rows_that_do_not": proof.failed,
+        "rows_of_the_earlier_format_overwritten": earlier,
         "key_versions": {str(version): reason for version, reason in sorted(proof.reasons.items())},
-        "still_to_do": "backups of Keycloak from before this moment hold the salts; let them expire or destroy them",
+        "still_to_do": left,
     }
     key = vault.settings.audit_checkpoint_key()
     if key is None:
