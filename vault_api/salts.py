@@ -29,7 +29,7 @@ from identity.trace import outgoing_headers
 _PREFIX = "vault.salt."
 _VERSION = re.compile(r"[1-9][0-9]{0,9}\Z")
 _SALT = re.compile(r"[A-Za-z0-9_-]{43}\Z")
-_MAX_VERSIONS = 64
+MAX_VERSIONS = 64
 _MAX_BYTES = 1_048_576
 _PAGE = 100
 _MAX_PAGES = 200
@@ -177,7 +177,7 @@ def salts_of(attributes: Mapping[str, Any]) -> PartnerSalts:
             versions[int(suffix)] = salt
     if int(current) not in versions:
         raise SaltsMissing("salt_missing")
-    if len(versions) > _MAX_VERSIONS:
+    if len(versions) > MAX_VERSIONS:
         raise SaltsMissing("too_many_salts")
     return PartnerSalts(current=int(current), versions=versions)
 

@@ -17,6 +17,7 @@ from rotation_world import ROTATIONS, begin, census, ended, many_rows, operator,
 from vault_world import TOKENS, VaultProcess, World, credential_url
 
 from vault_api.rotation.sealed import SEALED
+from vault_api.salts import MAX_VERSIONS
 from vault_api.sealing.envelope import Place, seal
 
 SOAK = int(os.environ.get("TRADEPULSE_SOAK", "1"))
@@ -468,3 +469,16 @@ async def test_whatever_is_sealed_is_moved_in_whichever_table_it_is(
     # And again, from where they are now: what was moved opens.
     again = rotated(vault, world, partners=[partner], stages=["100%"])
     assert again["rows"] == {"opened": 6, "moved": 6, "failed": 0}
+
+
+def test_a_salt_more_than_readers_take_is_never_added(
+    vault: VaultProcess, worker: VaultProcess, world: World, partner: str
+) -> None:
+    store(vault, world, partner)
+    for version in range(2, MAX_VERSIONS + 1):
+        world.realm.salts[partner][f"vault.salt.{version}"] = world.realm.salts[partner]["vault.salt.1"]
+    found = rotated(vault, world, partners=[partner], stages=["100%"])
+    assert (found["state"], found["reason"]) == ("paused", "partners_failed:1")
+    assert found["trouble"][0]["problem"] == "key_context_mismatch,too_many_salts"
+    assert vault.http.post(f"{ROTATIONS}/{found['id']}/abort", headers=operator(world)).status_code == 200
+    assert release(vault, world, partner).status_code == 200

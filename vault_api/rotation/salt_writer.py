@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import orjson
 
-from vault_api.salts import KeycloakSalts, SaltsMissing, SaltsUnavailable
+from vault_api.salts import MAX_VERSIONS, KeycloakSalts, SaltsMissing, SaltsUnavailable
 
 _PREFIX = "vault.salt."
 _CURRENT = f"{_PREFIX}current"
@@ -31,10 +31,13 @@ class SaltWriter(KeycloakSalts):
     async def add(self, partner: str, version: int) -> None:
         """Adds a random salt of that version; one that is there already is left alone.
 
-        Raises SaltsUnavailable, SaltsMissing.
+        Raises SaltsUnavailable; SaltsMissing also for one more than a reader takes, which would shut the partner out.
         """
 
         def added(attributes: Attributes) -> Attributes:
+            kept = {name for name in attributes if name.startswith(_PREFIX)} - {_CURRENT}
+            if f"{_PREFIX}{version}" not in kept and len(kept) >= MAX_VERSIONS:
+                raise SaltsMissing("too_many_salts")
             salt = base64.urlsafe_b64encode(secrets.token_bytes(_SALT_BYTES)).decode().rstrip("=")
             return {f"{_PREFIX}{version}": [salt], **attributes}
 
