@@ -161,3 +161,18 @@ async def test_the_same_thing_is_told_once(superuser: asyncpg.Connection, world:
         for _ in range(3)
     ]
     assert raised == [True, False, False]
+
+
+async def test_what_becomes_due_while_somebody_is_at_it_is_done_again(
+    superuser: asyncpg.Connection, world: World
+) -> None:
+    del world  # Its schema is what is looked at.
+    due = "SELECT due_at FROM vault.schedule WHERE partner = 'partner-152'"
+    for asked_for, left in ((False, False), (True, True)):
+        await superuser.execute("SELECT vault.make_due('partner-152', '-', 'relink', NULL, '-infinity')")
+        claims = await superuser.fetch("SELECT * FROM vault.claim_due('relink', 1000, '45 s')")
+        mine = next(claim for claim in claims if claim["partner"] == "partner-152")
+        if asked_for:
+            await superuser.execute("SELECT vault.make_due('partner-152', '-', 'relink', NULL, now())")
+        await superuser.execute("SELECT vault.release_claim('partner-152', '-', 'relink', $1, NULL, 0)", mine["fence"])
+        assert (await superuser.fetchval(due) is not None) is left

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -18,12 +20,14 @@ from vault_api.metrics import Metrics
 from vault_api.refresh.timing import retry_after
 from vault_api.store.database import Database
 from vault_api.trail.record import Trail
-from vault_api.worker.claims import Claim, Claims
+from vault_api.worker.claims import LEASE, Claim, Claims
 
 _log = structlog.get_logger("vault_api.alerts")
 
 GIVE_UP_AFTER = timedelta(days=2)
 _AT_ONCE = 100
+_TURN_SECONDS = LEASE.total_seconds() / 3
+"""After this long a partner's turn begins nothing further, so that the claim outlasts what is under way."""
 
 
 class DeliverAlerts:
@@ -55,10 +59,17 @@ class DeliverAlerts:
 
     async def run_once(self) -> None:
         """Delivers what is due. Raises DatabaseUnavailable."""
-        for claim in await self._claims.due("alerts", limit=10):
-            left = await self._partner(claim)
-            again = datetime.now(UTC) + timedelta(seconds=retry_after(claim.attempts, draw=0.5)) if left else None
-            await self._claims.give_back(claim, due=again, attempts=claim.attempts + 1 if left else 0)
+        # Side by side, and each to its end: one partner's receiver must not hold up what others are to be told.
+        claims = await self._claims.due("alerts", limit=10)
+        done = await asyncio.gather(*(self._claimed(claim) for claim in claims), return_exceptions=True)
+        for problem in done:
+            if problem is not None:
+                raise problem
+
+    async def _claimed(self, claim: Claim) -> None:
+        left = await self._partner(claim)
+        again = datetime.now(UTC) + timedelta(seconds=retry_after(claim.attempts, draw=0.5)) if left else None
+        await self._claims.give_back(claim, due=again, attempts=claim.attempts + 1 if left else 0)
 
     async def _partner(self, claim: Claim) -> int:
         """Tries everything that is open for one partner; answers how many alerts are still open."""
@@ -67,8 +78,11 @@ class DeliverAlerts:
         except CatalogUnavailable:
             return 1
         rows = await self._database.rows("SELECT * FROM vault.open_alerts($1, $2)", claim.partner, _AT_ONCE)
-        left = 0
-        for row in rows:
+        left, until = 0, time.monotonic() + _TURN_SECONDS
+        failing: set[str] = set()
+        for number, row in enumerate(rows):
+            if time.monotonic() > until:
+                return left + len(rows) - number
             alert = Alert(
                 partner=claim.partner,
                 alert=row["alert"],
@@ -79,8 +93,10 @@ class DeliverAlerts:
             )
             settled = dict(zip(row["routes"], row["settled"], strict=True))
             open_routes = [route for route in routes if route.carries(alert.kind) and not settled.get(route.name)]
-            done = [await self._tried(alert, route) for route in open_routes]
-            if all(done):
+            # A receiver that did not answer just now is asked again in the next turn, not with every alert.
+            tried = {route.name: await self._tried(alert, route) for route in open_routes if route.name not in failing}
+            failing |= {name for name, done in tried.items() if not done}
+            if all(tried.get(route.name, False) for route in open_routes):
                 await self._database.rows("SELECT vault.settle_alert($1, $2)", claim.partner, alert.alert)
             else:
                 left += 1

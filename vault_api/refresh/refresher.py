@@ -35,6 +35,7 @@ MOST_INTERRUPTED = 3
 CIRCUIT_AFTER = 5
 CIRCUIT_PAUSE = timedelta(seconds=15)
 CIRCUIT_LONGEST = timedelta(minutes=10)
+UNKNOWN_BROKER = timedelta(minutes=1)
 _KEEPING = LEASE.total_seconds() / 2
 
 
@@ -93,7 +94,8 @@ class Refresher:
         try:
             broker = await self._catalog.broker(begun.broker)
         except UnknownBroker:
-            return await self._fail(claim, begun, "unknown_broker", again=False)
+            # A broker that was switched off may be switched on again; what is due then must not be forgotten.
+            return await self._fail(claim, begun, "unknown_broker", due=datetime.now(UTC) + UNKNOWN_BROKER)
         except CatalogUnavailable:
             return await self._fail(claim, begun, "catalog_unavailable")
         outcome = await self._not_now(claim, begun, broker, early=early)
@@ -213,9 +215,7 @@ class Refresher:
                     raise
                 await asyncio.sleep(0.2)
 
-    async def _fail(
-        self, claim: Claim, begun: Begun, reason: str, *, due: datetime | None = None, again: bool = True
-    ) -> str:
+    async def _fail(self, claim: Claim, begun: Begun, reason: str, *, due: datetime | None = None) -> str:
         """A failure that may pass. The partner is told when the token is about to end."""
         now = datetime.now(UTC)
         pause = now + timedelta(seconds=retry_after(claim.attempts, draw=self._draw()))
@@ -224,9 +224,9 @@ class Refresher:
         near = ends is None or ends - now < (ends - begun.stored_at) / 4
         failed = Failed(
             reason=reason,
-            due_at=later if again else None,
-            hold=later if again else None,
-            alert="token_expiring" if near or claim.attempts >= 2 or due is not None or not again else None,
+            due_at=later,
+            hold=later,
+            alert="token_expiring" if near or claim.attempts >= 2 or due is not None else None,
             detail={"reason": reason, "expires_at": None if ends is None else ends.isoformat()},
         )
         self._metrics.refresh_failures.labels(reason.partition(":")[0]).inc()
