@@ -397,6 +397,15 @@ def test_another_partners_lease_answers_as_one_that_does_not_exist(
         for place, lease in ((other_partner, lent.id), (partner, lent.id), ("no-such", lent.id), (partner, "NO NAME")):
             assert seen(method, place, lease, more) == missing, (method, place)
     assert state(lending, world, other_partner, lent.id)["state"] == "active"
+    # Neither does a template tell whether the partner is one that it is open to.
+    asked = [
+        lending.http.post(leases_url(place), headers=bearer, json={"template": template})
+        for place in (other_partner, "no-such")
+        for template in ("reporting", "no-such-template")
+    ]
+    shapes = [{name: value for name, value in one.json().items() if name != "trace_id"} for one in asked]
+    assert ([one.status_code for one in asked], shapes) == ([404] * 4, [shapes[0]] * 4)
+    assert lending.http.post(leases_url(partner), headers=bearer, json={"template": "none"}).status_code == 422
 
 
 def test_the_example_that_operators_start_from_is_sound() -> None:

@@ -35,10 +35,16 @@ class Admission:
         self._draw = draw
 
     async def template(self, caller: Caller, name: str) -> Template:
-        """The template of that name, if it is open to the partner. Raises Problem 422."""
+        """The template of that name, if it is open to the partner.
+
+        Raises Problem (401 step-up, 403, 404, 422), PolicyUnavailable, AuditUnavailable.
+        """
         template = self._policy.templates.get(name)
         if template is None or not template.open_to(caller.partner):
-            raise await self._gate.refused(caller, problems.unknown_template())
+            # First whether they may ask here at all: the operator's file names partners, and whoever belongs to none
+            # of them must not be able to tell those from partners that do not exist.
+            admitted = await self._gate.admit(caller)
+            raise await self._gate.refused(admitted, problems.unknown_template())
         return template
 
     async def allow(self, caller: Caller, template: Template) -> Allowed:

@@ -26,7 +26,7 @@ from vault_api.leases.keeper import LeaseKeeper
 from vault_api.leases.repository import Beginning, LeaseRepository, LeaseRow
 from vault_api.leases.schemas import LeaseRequest
 from vault_api.leases.seals import LeaseSeals
-from vault_api.leases.targets import Made, TargetRefused, Targets, TargetUnavailable
+from vault_api.leases.targets import Made, Target, TargetRefused, Targets, TargetUnavailable
 from vault_api.leases.templates import LeasePolicy, Template
 from vault_api.metrics import Metrics
 from vault_api.permissions import Call
@@ -101,7 +101,7 @@ class LeaseIssuing:
             made = await target.make(row.lease, template, row.expires_at, token)
         except (TargetUnavailable, TargetRefused) as error:
             raise await self._unmade(admitted, row.lease, error) from None
-        await self._activate(admitted, row, made, key)
+        await self._activate(admitted, row, made, (target, key))
         self._metrics.leases_issued.labels(row.kind).inc()
         return Issued(row=await self._holdings.row(admitted.partner, row.lease), made=made)
 
@@ -165,7 +165,10 @@ class LeaseIssuing:
             self._metrics.refusals.labels(admitted.call.event, outcome).inc()
             raise problems.cap_reached(outcome)
 
-    async def _activate(self, admitted: Admitted, row: Beginning, made: Made, key: PartnerKey | None) -> None:
+    async def _activate(
+        self, admitted: Admitted, row: Beginning, made: Made, at: tuple[Target, PartnerKey | None]
+    ) -> None:
+        target, key = at
         kept = None if key is None or made.keep is None else self._seals.seal(key, row.lease, made.keep)
         try:
             active = await self._repository.activate(
@@ -177,9 +180,19 @@ class LeaseIssuing:
                 key_version=None if key is None else key.version,
             )
         except DatabaseUnavailable:
+            await self._take_back(target, row.lease, made)
             raise AuditUnavailable(_UNRECORDED) from None
         if not active:
+            # It was ended while it was being made, perhaps before there was anything that the keeper could end.
+            await self._take_back(target, row.lease, made)
             raise await self._unmade(admitted, row.lease, TargetUnavailable("too_slow"))
+
+    async def _take_back(self, target: Target, lease: str, made: Made) -> None:
+        """Ends what was made and will not be told. Never raises: what the row still knows of is the keeper's."""
+        try:
+            await target.end(lease, made.keep)
+        except (TargetUnavailable, TargetRefused) as error:
+            _log.critical("lease.orphan", lease=lease, problem=error.code)
 
     async def _unmade(self, admitted: Admitted, lease: str, error: TargetUnavailable | TargetRefused) -> Problem:
         """What may have been made is taken back by the keeper, now or as soon as the target answers."""
