@@ -66,16 +66,17 @@ class Stored(_Answer):
 
 
 class Credential(_Answer):
-    """A connection without anything secret."""
+    """A connection without anything secret. Before its first token set it has no version, nor what goes with one."""
 
     connection: str
     broker: str
-    version: int
-    key_version: int
+    state: str = "active"
+    version: int | None = None
+    key_version: int | None = None
     created_at: datetime
-    stored_at: datetime
-    stored_by: str
-    age_seconds: int
+    stored_at: datetime | None = None
+    stored_by: str | None = None
+    age_seconds: int | None = None
     expires_at: datetime | None = None
     expired: bool
     has_refresh_token: bool

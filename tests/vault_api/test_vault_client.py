@@ -22,6 +22,7 @@ from vault_client import (
     BearerFile,
     BearerUnavailable,
     Conflict,
+    Credential,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -211,3 +212,15 @@ def test_a_terminal_sees_a_secret_only_when_it_is_asked_for(vault: VaultProcess,
         os.close(ours)
         assert (process.returncode, ACCESS.encode() in output) == (code, seen), errors
     assert partner in PARTNERS
+
+
+def test_a_connection_without_a_token_set_is_shown_like_any_other() -> None:
+    # As the vault describes one that is being linked.
+    waiting = Credential.model_validate(
+        {
+            "connection": "main", "broker": "paper", "state": "pending_link", "version": None, "key_version": None,
+            "created_at": "2026-01-01T00:00:00Z", "stored_at": None, "stored_by": None, "age_seconds": None,
+            "expired": False, "has_refresh_token": False, "scopes": [],
+        }
+    )  # fmt: skip
+    assert (waiting.state, waiting.version) == ("pending_link", None)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vault_client.models import TokenSet
+from vault_client.models import Credential, TokenSet
 from vault_client.session import BAD_INPUT, Session, fail, read_secret_input, show_secret, shown
 
 Partner = Annotated[str, typer.Argument(help="The partner's id.")]
@@ -28,7 +28,7 @@ def list_connections(context: typer.Context, partner: Partner) -> None:
     session: Session = context.obj
     with session.vault() as vault:
         found = list(vault.connections(partner))
-    lines = [f"{one.connection}  {one.broker}  version {one.version}  {_state(one.expired)}" for one in found]
+    lines = [f"{one.connection}  {one.broker}  {_version(one)}  {_state(one)}" for one in found]
     session.answer([one.model_dump(mode="json") for one in found], lines)
 
 
@@ -96,5 +96,11 @@ def release(
         show_secret(released.token, show=show)
 
 
-def _state(expired: bool) -> str:
-    return "expired" if expired else "good"
+def _version(one: Credential) -> str:
+    return "no version" if one.version is None else f"version {one.version}"
+
+
+def _state(one: Credential) -> str:
+    if one.state != "active":
+        return one.state
+    return "expired" if one.expired else "good"
