@@ -19,6 +19,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
+"""Deprecated by RFC 3879, and still not of the public internet."""
 
 
 class DestinationRefused(httpx.RequestError):
@@ -38,7 +40,10 @@ def is_public(text: str) -> bool:
         address: Address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in _with_hidden(address))
+    return all(
+        one.is_global and not one.is_multicast and not one.is_reserved and one not in _SITE_LOCAL
+        for one in _with_hidden(address)
+    )
 
 
 def _with_hidden(address: Address) -> Sequence[Address]:

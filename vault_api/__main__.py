@@ -19,16 +19,20 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from identity import logs
+from identity.audit.errors import AuditUnavailable
 from identity.secret import SecretUnreadable, read_secret
 from vault_api.app import create_server
 from vault_api.compliance.ecs import convert
+from vault_api.keyring import KeyUnavailable
 from vault_api.kms import commands as kms
 from vault_api.kms.seam import KmsRefused
 from vault_api.legacy import commands as legacy
 from vault_api.rotation import recover, retire, shred
 from vault_api.rotation.refused import CommandRefused
+from vault_api.salts import SaltsUnavailable
 from vault_api.serving import listen, parent
 from vault_api.settings import MigrationSettings, VaultSettings
+from vault_api.store.database import DatabaseUnavailable
 from vault_api.store.migrate import migrate
 from vault_api.vault import StartRefused, open_vault
 from vault_api.worker.endpoints import create_worker_app
@@ -122,6 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _fail("; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors()))
     except (StartRefused, CommandRefused, KmsRefused, SecretUnreadable, ValueError) as error:
         _fail(str(error))
+    except (SaltsUnavailable, KeyUnavailable, AuditUnavailable, DatabaseUnavailable) as error:
+        _fail(f"not finished: {error}; a re-run is safe")
+        return 1
     except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
         # The driver's own message may quote the address and the statement.
         _fail(f"the database did not do its part ({type(error).__name__}); see that it runs and lets this role in")

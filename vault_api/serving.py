@@ -87,7 +87,10 @@ class _Parent:
         code = 0
         while self._running:
             pid, status = os.wait()
-            ended = self._running.pop(pid)
+            ended = self._running.pop(pid, None)
+            if ended is None:
+                # As the first process of a container one inherits others' orphans.
+                continue
             ended.returncode = os.waitstatus_to_exitcode(status)
             # What it measured of itself is gone with it; what it counted stays.
             mark_process_dead(pid, self._environment[SHARED_DIRECTORY])  # type: ignore[no-untyped-call]
@@ -111,6 +114,9 @@ class _Parent:
             preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 - the parent has one thread
         )
         self._running[child.pid] = child
+        if self._stopping:
+            # The signal came while it was being made, and found it in no list.
+            child.terminate()
 
     def _stop(self, *_: object) -> None:
         self._stopping = True

@@ -82,13 +82,15 @@ class WatchedKms:
         pause = _FIRST
         while True:
             await asyncio.sleep(self._every if self._sealed is None else pause)
-            if self._sealed is None:
-                await self._kms.health()
-                continue
             try:
+                if self._sealed is None:
+                    await self._kms.health()
+                    continue
                 await self.unseal()
             except KmsRefused as error:
                 self._sealed = str(error)
+            except Exception as error:  # noqa: BLE001 - a driver's surprise must not end the watch, and nobody would know
+                _log.error("kms.watch_failed", problem=type(error).__name__)
             if self._sealed is not None:
                 _log.warning("kms.sealed", why=self._sealed)
             pause = min(2 * pause, _LONGEST)
