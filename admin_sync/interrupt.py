@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from admin_sync.errors import Interrupted
@@ -46,7 +46,10 @@ def stoppable(note: Callable[[str], None]) -> Iterator[Stop]:
     def asked(number: int, _: FrameType | None) -> None:
         stop.ask()
         signal.signal(number, signal.SIG_DFL)
-        note("finishing what is under way; once more ends it at once, and a re-run is safe either way")
+        # The signal may have come in the middle of a write to the same stream, and a full disk takes no note:
+        # neither must break off what the note says is being finished.
+        with suppress(OSError, RuntimeError):
+            note("finishing what is under way; once more ends it at once, and a re-run is safe either way")
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

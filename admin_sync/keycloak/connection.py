@@ -226,6 +226,6 @@ def _retry_after(answer: Answer) -> float | None:
         return float(given[:9])
     try:
         then = parsedate_to_datetime(given)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -132,10 +132,12 @@ def test_a_date_in_retry_after_is_understood(server: Server) -> None:
         connection(server).post("/r", {})
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 3600
-    server.answers = [(503, {"Retry-After": "soon"})]
-    with pytest.raises(NotReachable) as caught:
-        connection(server).post("/r", {})
-    assert caught.value.retry_after is None
+    far = ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "1 Jan 2030 0:0:0 +9999999999999")
+    for odd in ("soon", "-5", "nan", *far):
+        server.answers = [(503, {"Retry-After": odd})]
+        with pytest.raises(NotReachable) as caught:
+            connection(server).post("/r", {})
+        assert caught.value.retry_after is None, odd
 
 
 def test_a_refused_token_is_renewed_once_and_the_request_sent_again(server: Server) -> None:
@@ -176,6 +178,16 @@ def test_the_first_signal_asks_to_end_and_the_handlers_come_back() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
         assert len(said) == 1
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_note_that_nobody_can_take_breaks_nothing_off() -> None:
+    def full(text: str) -> None:
+        raise OSError(text)
+
+    with stoppable(full) as stop:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Interrupted, match="stopped as asked"):
+            stop.pause(60)
 
 
 @pytest.mark.parametrize("given", ["nan", "inf", "-inf", "-1", "soon"])
