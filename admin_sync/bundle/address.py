@@ -19,7 +19,10 @@ def target_of(address: str, *, token_file: Path | None = None, ca_file: Path | N
     `token_file` holds the bearer token, for a registry `user:password` as well; `ca_file` (PEM) names
     the authorities of the server's certificate. Raises BadTarget.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise BadTarget("a target is a directory, an https:// address or oci://registry/name:tag") from None
     if parts.scheme == "":
         return Directory(Path(address))
     if parts.scheme == "file":

@@ -29,15 +29,21 @@ def entries(text: str) -> list[Json]:
     id only, so that it neither stops the upload nor hides those beside it.
     """
     try:
-        found = json.loads(text)
+        found = _json(text)
     except RecursionError:
         found = [_one(part) for part in _parts(text)]
     return [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, dict)]
 
 
+def _json(text: str) -> Json:
+    # No field that is audited is a number; one of more digits than Python takes must not cost the whole upload,
+    # which OPA would send again for ever.
+    return json.loads(text, parse_int=float)
+
+
 def _one(text: str) -> Json:
     try:
-        return json.loads(text)
+        return _json(text)
     except (ValueError, RecursionError):
         named = _ID.search(text)
         return {"decision_id": named[1] if named else None, "path": DECISION, "error": "unreadable"}

@@ -122,7 +122,9 @@ class OciTarget:
         self, method: str, url: str, headers: dict[str, str], content: bytes | None = None, *, redirects: bool = False
     ) -> Answer:
         answer = self._web_send(method, url, {**headers, **self._auth.header()}, content, redirects=redirects)
-        if answer.status == 401 and self._auth.challenged(answer.headers.get("www-authenticate", "")):
+        # A storage that the registry redirects to is told nothing, whatever it asks for.
+        asked = urlsplit(answer.url).netloc == urlsplit(self._base).netloc
+        if answer.status == 401 and asked and self._auth.challenged(answer.headers.get("www-authenticate", "")):
             answer = self._web_send(method, url, {**headers, **self._auth.header()}, content, redirects=redirects)
         return answer
 

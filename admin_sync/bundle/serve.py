@@ -175,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
             self._turned_away(411)
-        elif int(length) > largest:
+        elif len(length) > len(str(largest)) or int(length) > largest:
             self._turned_away(413)
         else:
             body = self.rfile.read(int(length))

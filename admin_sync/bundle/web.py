@@ -70,6 +70,9 @@ class Web:
                 self._sleep(_PAUSE * 2 ** (attempt - 1))
             try:
                 answer = self._once(method, url, headers, content, redirects=redirects)
+            except (httpx.LocalProtocolError, httpx.InvalidURL):
+                # Nothing was sent, and the text may quote the header that could not be: the credential.
+                raise PublishFailed(f"{place(url)}: that is no request that can be sent; check the address") from None
             except httpx.HTTPError as error:
                 problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 continue
@@ -82,7 +85,12 @@ class Web:
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, redirects: bool
     ) -> Answer:
         with self._http.stream(
-            method, url, headers=dict(headers), content=content, follow_redirects=redirects
+            method,
+            url,
+            # What is compared and digested are the bytes that were published; some servers pack them once more.
+            headers={"Accept-Encoding": "identity", **headers},
+            content=content,
+            follow_redirects=redirects,
         ) as response:
             parts, size = [], 0
             for part in response.iter_bytes():
@@ -114,7 +122,13 @@ def token(path: Path | None) -> Secret | None:
     """The credential in a file that only we can read. Raises BadTarget."""
     if path is None:
         return None
+    name = "ADMIN_SYNC_BUNDLE_TOKEN_FILE"
     try:
-        return read_secret(path, name="ADMIN_SYNC_BUNDLE_TOKEN_FILE")
+        text = read_secret(path, name=name).text().strip()
     except SecretUnreadable as problem:
         raise BadTarget(str(problem)) from None
+    except UnicodeDecodeError:
+        text = ""
+    if not (text and text.isascii() and text.isprintable()):
+        raise BadTarget(f"{name}: {path} does not hold one line of ASCII")
+    return Secret(text)

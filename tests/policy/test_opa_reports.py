@@ -206,6 +206,12 @@ def test_a_decision_of_any_shape_leaves_a_line_and_is_no_allow(reports: Reports,
     assert "canary" not in reports.audit.read_text()
 
 
+def test_a_number_of_any_length_does_not_cost_the_whole_upload(reports: Reports) -> None:
+    body = json.dumps([entry(1), entry(2)]).replace('"7f0c"', "9" * 5000, 1)
+    assert reports.post("/logs", body.encode()).status_code == 200
+    assert {line["decision_id"] for line in reports.lines()} == {"id-1", "id-2"}
+
+
 def test_queries_that_are_no_decisions_leave_no_line(reports: Reports) -> None:
     assert reports.batch({**entry(1), "path": "tradepulse/iam/grants"}, 7, None).status_code == 200
     assert reports.lines() == []

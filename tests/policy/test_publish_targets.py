@@ -26,6 +26,7 @@ from admin_sync.bundle.oci_target import manifest
 from admin_sync.bundle.publish import Outcome
 from admin_sync.bundle.published import meta_or_none, read_meta
 from admin_sync.bundle.serve import BundleServer
+from admin_sync.bundle.web import Web
 from identity.secret import Secret
 from stack import registry as oci_registry
 from stack.layout import Layout
@@ -316,6 +317,7 @@ def test_the_commands_publish_where_they_are_told_and_leave_a_line(place: Place,
         ("oci://registry.example.test/iam/Policy:prod", "is written as oci://"),
         ("https://user:canary@policy.example.test/iam", "holds no user and no password"),
         ("s3://bucket/iam", "a target is a directory"),
+        ("https://[canary/iam", "a target is a directory"),
     ],
 )
 def test_an_address_that_is_no_place_is_refused(address: str, says: str) -> None:
@@ -329,6 +331,57 @@ def test_a_token_that_others_can_read_is_not_used(tmp_path: Path) -> None:
     token.chmod(0o644)
     with pytest.raises(BadTarget, match="others can read"):
         target_of("https://policy.example.test", token_file=token)
+
+
+@pytest.mark.parametrize("text", ["canary\nsecond", "can\x1bary", "canärie", " \n"])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadTarget, match="one line of ASCII") as caught:
+        target_of("https://policy.example.test", token_file=secret_file(tmp_path / "token", text))
+    assert "can" not in str(caught.value)
+
+
+def test_a_request_that_cannot_be_sent_shows_no_credential() -> None:
+    with pytest.raises(PublishFailed) as caught:
+        Web().send("GET", "http://127.0.0.1:9/", headers={"Authorization": "Bearer canary "})
+    assert "canary" not in str(caught.value)
+    with pytest.raises(PublishFailed):
+        Web().send("GET", "http://127.0.0.1:port/", headers={})
+
+
+def test_a_storage_behind_a_registry_is_told_no_password(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+
+    class Quiet(BaseHTTPRequestHandler):
+        def reply(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Storage(Quiet):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Authorization"))
+            realm = f"http://127.0.0.1:{self.server.server_address[1]}/token"
+            self.reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}"'})
+
+    class Registry(Quiet):
+        def do_GET(self) -> None:
+            if "/manifests/" in self.path:
+                return self.reply(200, {}, manifest(b"bundle", "r"))
+            return self.reply(307, {"Location": f"http://127.0.0.1:{storage}/blob"})
+
+    login = secret_file(tmp_path / "login", LOGIN)
+    with (
+        served(ThreadingHTTPServer(("127.0.0.1", 0), Storage)) as storage,
+        served(ThreadingHTTPServer(("127.0.0.1", 0), Registry)) as port,
+        pytest.raises(PublishFailed, match="401"),
+    ):
+        target_of(f"oci+http://127.0.0.1:{port}/iam/policy:prod", token_file=login).read()
+    assert asked == [None]
 
 
 @pytest.mark.parametrize(
