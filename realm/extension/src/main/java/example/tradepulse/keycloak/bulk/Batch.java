@@ -31,7 +31,9 @@ record Batch(String nonce, Map<String, Name> names, List<Operation> operations) 
     private static final Set<String> FIELDS = Set.of("protocol", "nonce", "names", "operations");
     private static final Set<String> OPERATION_FIELDS = Set.of("ref", "method", "path", "query", "body", "seen", "tolerate");
     private static final Set<String> METHODS = Set.of("POST", "PUT", "DELETE");
-    private static final Set<Integer> TOLERABLE = Set.of(404, 409);
+
+    /** What counts as done: that it is gone already, or there already. A refused replacement may have been half made. */
+    private static final Map<String, Integer> TOLERABLE = Map.of("DELETE", 404, "POST", 409);
 
     /** Reads a request's body. Throws Refusal: {@code malformed}, {@code protocol}, {@code too_large}. */
     static Batch read(InputStream body) {
@@ -89,8 +91,8 @@ record Batch(String nonce, Map<String, Name> names, List<Operation> operations) 
         }
         Set<Integer> tolerate = new HashSet<>();
         for (JsonNode one : found.path("tolerate")) {
-            if (!TOLERABLE.contains(one.asInt())) {
-                throw Refusal.malformed("malformed", where + ": tolerate holds 404 and 409 only");
+            if (one.asInt() != TOLERABLE.getOrDefault(method, -1)) {
+                throw Refusal.malformed("malformed", where + ": tolerate holds 404 of a DELETE and 409 of a POST only");
             }
             tolerate.add(one.asInt());
         }

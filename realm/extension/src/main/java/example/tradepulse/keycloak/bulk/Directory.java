@@ -47,7 +47,10 @@ final class Directory {
             }
             case "user" -> {
                 auth.users().requireQuery();
-                yield Optional.ofNullable(session.users().getUserByEmail(realm, first)).map(UserModel::getId);
+                // Whoever may only ask for people finds those whom they may see; of others not even that they exist.
+                yield Optional.ofNullable(session.users().getUserByEmail(realm, first))
+                        .filter(user -> auth.users().canView(user) || auth.users().canManage(user))
+                        .map(UserModel::getId);
             }
             case "organization" -> organization(first).map(OrganizationModel::getId);
             case "organization_group" -> organization(first)

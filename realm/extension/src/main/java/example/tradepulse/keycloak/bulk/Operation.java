@@ -15,7 +15,7 @@ import com.fasterxml.jackson.databind.JsonNode;
  * @param query decoded
  * @param body JSON, or null; may hold placeholders in strings
  * @param seen fields that a GET of the same path must still answer with, or null
- * @param tolerate statuses that count as done: 404 for what is already gone, 409 for what is already there
+ * @param tolerate statuses that count as done: 404 of a DELETE for what is already gone, 409 of a POST for what is there
  */
 record Operation(
         int index,

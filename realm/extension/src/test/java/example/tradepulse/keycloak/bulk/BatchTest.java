@@ -61,6 +61,8 @@ class BatchTest {
         HEAD + "{},\"operations\":[{\"ref\":\"r\",\"method\":\"GET\",\"path\":\"users\"}]}",
         HEAD + "{},\"operations\":[{\"ref\":\"r\",\"method\":\"PUT\",\"path\":\"users/../x\"}]}",
         HEAD + "{},\"operations\":[{\"ref\":\"r\",\"method\":\"PUT\",\"path\":\"users/x\",\"tolerate\":[403]}]}",
+        HEAD + "{},\"operations\":[{\"ref\":\"r\",\"method\":\"PUT\",\"path\":\"users/x\",\"tolerate\":[409]}]}",
+        HEAD + "{},\"operations\":[{\"ref\":\"r\",\"method\":\"DELETE\",\"path\":\"users/x\",\"tolerate\":[409]}]}",
         HEAD + "{},\"operations\":[{\"ref\":\"r\",\"method\":\"PUT\",\"path\":\"users/x\",\"seen\":[]}]}",
     })
     void whatIsNotABatchIsRefused(String text) {
