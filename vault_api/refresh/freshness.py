@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from vault_api.refresh.refresher import Refresher
 from vault_api.refresh.repository import RefreshRepository
-from vault_api.worker.claims import Claims
+from vault_api.worker.claims import Claim, Claims
 
 WAIT = 10.0
-"""Seconds that a release waits for somebody else's refresh before it makes do with what there is."""
+"""Seconds that a release waits for a refresh, its own or somebody else's, before it makes do with what there is."""
 
 _LOOK = 0.1
 _PUT_OFF = timedelta(seconds=5)
@@ -47,10 +47,20 @@ class ReleaseFreshness:
         while True:
             outcome, claim = await self._claims.of(partner, connection, version)
             if claim is not None:
-                return await self._refresher.refresh(claim, early=False) not in ("reconnect_needed", "gone", "needless")
+                return await self._refreshed(claim, until)
             if outcome == "done":
                 return True
             if outcome in ("none", "later") or time.monotonic() > until:
                 await self._repository.put_off(partner, connection, datetime.now(UTC) + _PUT_OFF)
                 return outcome != "none"
             await asyncio.sleep(_LOOK)
+
+    async def _refreshed(self, claim: Claim, until: float) -> bool:
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                outcome = await self._refresher.refresh(claim, early=False)
+        except TimeoutError:
+            # It goes on by itself; what there is may still be good, and nobody waits longer for it than for others'.
+            await self._repository.put_off(claim.partner, claim.connection, datetime.now(UTC) + _PUT_OFF)
+            return True
+        return outcome not in ("reconnect_needed", "gone", "needless")

@@ -166,7 +166,9 @@ class Refresher:
         """What a broker's no, or its silence, means for the connection."""
         if isinstance(error, BrokerRefused):
             dead = error.code == "invalid_grant"
-            await self._report(begun.broker, well=dead)
+            # It answers in the language of OAuth, so it is well, unless it does not know us at all: what is wrong with
+            # one connection must not close the way for everybody's.
+            await self._report(begun.broker, well=error.code != "invalid_client")
             if dead:
                 return await self._end(claim, begun, "invalid_grant")
             return await self._fail(claim, begun, f"broker_refused:{error.code}")
