@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ import asyncpg
 import pytest
 from broker_world import APPROVING, BrokerWorld, close, end, open_broker_world
 from vault_world import VaultProcess, World
+
+from vault_api.brokers.metadata import BrokerUnavailable, _endpoints
 
 LINKERS = itertools.count(100)
 APPROVERS = iter(sorted(APPROVING))
@@ -141,6 +144,19 @@ def test_a_request_that_means_nothing_starts_nothing(
 ) -> None:
     answer = vault.http.post(f"/v1/partners/{partner}/connections", json=body, headers=brokers.bearer(partner))
     assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("endpoint", ["authorization_endpoint", "token_endpoint", "revocation_endpoint"])
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "http://broker.example/x", "file:///etc/passwd", "//x"])
+def test_metadata_leads_nobody_out_of_https(endpoint: str, address: str) -> None:
+    issuer = "https://broker.example"
+    sound = {
+        "issuer": issuer,
+        **{name: f"{issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "revocation_endpoint")},
+    }
+    assert _endpoints(json.dumps(sound).encode(), issuer).authorize == f"{issuer}/authorization_endpoint"
+    with pytest.raises(BrokerUnavailable, match="metadata_malformed"):
+        _endpoints(json.dumps({**sound, endpoint: address}).encode(), issuer)
 
 
 def test_faults_of_the_broker_are_clear_problems_and_store_nothing(

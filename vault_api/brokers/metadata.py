@@ -97,6 +97,10 @@ def _endpoints(body: bytes, issuer: str) -> Endpoints:
         revoke = document.get("revocation_endpoint")
         if not all(isinstance(url, str) for url in (authorize, token)) or not isinstance(revoke, str | None):
             raise BrokerUnavailable("metadata_malformed")
+        # The first of them is where a browser is sent; `javascript:` is an address too.
+        schemes = {urllib.parse.urlsplit(url).scheme for url in (authorize, token, revoke) if url is not None}
+        if not schemes <= {"https", urllib.parse.urlsplit(issuer).scheme}:
+            raise BrokerUnavailable("metadata_malformed")
         said = document.get("authorization_response_iss_parameter_supported") is True
     except (ValueError, KeyError, TypeError):
         raise BrokerUnavailable("metadata_malformed") from None
