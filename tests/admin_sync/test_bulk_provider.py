@@ -68,6 +68,8 @@ def audit_lines(environ: Mapping[str, str], realm: str) -> list[tuple[str, str]]
     lines = (Path(environ["TRADEPULSE_AUDIT_DIR"]) / "iam_events.jsonl").read_text("utf-8").splitlines()
     found = []
     for line in map(json.loads, lines):
+        if line["source"] != "keycloak":
+            continue
         about = dict(pair.split("=", 1) for pair in shlex.split(line["resource"] or ""))
         if about.get("realm") == realm and "path" in about:
             found.append((about["path"], line["outcome"]))

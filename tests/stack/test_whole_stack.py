@@ -15,6 +15,7 @@ from tests.conftest import Stack, run_stack
 
 pytestmark = pytest.mark.integration
 
+OURS = {"vault", "vault-worker", "paper-broker"}
 LISTEN = "0A"
 LOOPBACK = {
     socket.inet_pton(socket.AF_INET, "127.0.0.1"),
@@ -40,7 +41,7 @@ def listeners() -> dict[int, set[bytes]]:
 def test_every_service_is_up_and_healthy(stack: Stack) -> None:
     shown = run_stack(stack.layout, "status")
     names = {line.split()[0] for line in shown.splitlines()}
-    assert names == {"supervisor", "postgres", "keycloak", "opa", "bundles", "neighbours", "vault"}
+    assert names == {"supervisor", "postgres", "keycloak", "opa", "bundles", "neighbours", *OURS}
     assert "not healthy" not in shown
 
 
@@ -57,7 +58,7 @@ def test_a_second_up_takes_seconds_and_restarts_nothing(stack: Stack) -> None:
     printed = run_stack(stack.layout, "up", "--no-story")
     assert time.monotonic() - began < 30
     assert control.state(stack.layout)["pids"] == before
-    assert len(before) == 6
+    assert len(before) == 8
     assert any("apply configs/iam" in line and "unchanged" in line for line in printed.splitlines())
 
 

@@ -34,8 +34,10 @@ async def test_every_partner_has_a_salt_of_its_own_that_the_vault_can_read(
 ) -> None:
     source = KeycloakSalts(http, stack.env["VAULT_KEYCLOAK_ADMIN_URL"], token)
     found = [await source.read(partner) for partner in ("acme-capital", "birch-research")]
-    assert [salts.current for salts in found] == [1, 1]
-    assert len({salts.versions[1] for salts in found}) == 2
+    # Another test may have rotated a partner's key, and then there are more.
+    assert all(salts.current in salts.versions for salts in found)
+    every = [salt for salts in found for salt in salts.versions.values()]
+    assert len(set(every)) == len(every) >= 2
     # A second reading goes by the id that was learned, and finds the same.
     assert (await source.read("acme-capital")).versions == found[0].versions
 
