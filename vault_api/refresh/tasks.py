@@ -33,11 +33,7 @@ class RefreshDue:
 
     async def run_once(self) -> None:
         """Refreshes until nothing is due. Raises DatabaseUnavailable."""
-        while claimed := await self._claims.due("refresh", limit=AT_ONCE):
-            done = await asyncio.gather(*(self._refresher.refresh(claim) for claim in claimed), return_exceptions=True)
-            problems = [each for each in done if isinstance(each, BaseException)]
-            if problems:
-                raise problems[0]
+        await self._refresh_all()
         try:
             census = await self._repository.census()
         except DatabaseUnavailable:
@@ -45,6 +41,26 @@ class RefreshDue:
         self._metrics.refresh_overdue.set(census.oldest_overdue_seconds)
         self._metrics.refresh_failing.set(census.failing)
         self._metrics.circuits_open.set(census.circuits_open)
+
+    async def _refresh_all(self) -> None:
+        running: set[asyncio.Task[str]] = set()
+        try:
+            while True:
+                # Whoever is through makes room at once: a slow broker holds up its own connections and no others.
+                claimed = await self._claims.due("refresh", limit=AT_ONCE - len(running))
+                running |= {asyncio.create_task(self._refresher.refresh(claim)) for claim in claimed}
+                if not running:
+                    return
+                full = len(running) == AT_ONCE
+                done, running = await asyncio.wait(
+                    running, timeout=None if full else self.every, return_when=asyncio.FIRST_COMPLETED
+                )
+                for each in done:
+                    each.result()
+        finally:
+            # What was sent goes on all the same (`Refresher.refresh`); only nobody waits for it here.
+            for each in running:
+                each.cancel()
 
 
 class RelinkDue:
