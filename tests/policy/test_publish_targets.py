@@ -340,9 +340,10 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(tmp_path: Path
     assert "can" not in str(caught.value)
 
 
-def test_a_request_that_cannot_be_sent_shows_no_credential() -> None:
-    with pytest.raises(PublishFailed) as caught:
-        Web().send("GET", "http://127.0.0.1:9/", headers={"Authorization": "Bearer canary "})
+def test_a_request_that_cannot_be_sent_shows_no_credential(tmp_path: Path) -> None:
+    # Where nobody listens there is no connection, and nothing would complain about the header.
+    with served(BundleServer(("127.0.0.1", 0), tmp_path)) as port, pytest.raises(PublishFailed) as caught:
+        Web().send("GET", f"http://127.0.0.1:{port}/", headers={"Authorization": "Bearer canary "})
     assert "canary" not in str(caught.value)
     with pytest.raises(PublishFailed):
         Web().send("GET", "http://127.0.0.1:port/", headers={})
