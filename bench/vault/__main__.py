@@ -29,7 +29,7 @@ Runs = dict[tuple[str, str], list[Load]]
 
 
 def main() -> int:
-    """Runs everything, each case `--rounds` times in turns; the least disturbed run of each counts."""
+    """Runs everything, each case `--rounds` times in turns; the run of each that served most counts."""
     arguments = _arguments()
     for name in [name for name in os.environ if name.startswith(("ADMIN_SYNC_", "VAULT_", "TRADEPULSE_"))]:
         del os.environ[name]
