@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +72,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """PostgreSQL 18 with an empty database `vault` (owner vault_owner) and `keycloak`, gone after the run."""
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """PostgreSQL 18 with an empty database `vault` (owner vault_owner) and `keycloak`, gone at the end."""
     passwords = {role: secrets.token_urlsafe(24) for role in (embedded.SUPERUSER, *embedded.ROLES)}
     with tempfile.TemporaryDirectory(prefix="tradepulse-postgres-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
@@ -101,6 +102,13 @@ def postgres() -> Iterator[Postgres]:
             server.wait()
             # Where the temporary directory is closed to PostgreSQL's account, the data lies outside of it.
             shutil.rmtree(outside_home(place), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The server that the tests of this run share."""
+    with running_postgres() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

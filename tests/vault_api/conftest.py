@@ -10,9 +10,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from vault_policy import PolicyServer
-from vault_world import NAMED, PARTNERS, POLICY, Realm, VaultProcess, World, pem, private_file
+from vault_world import NAMED, PARTNERS, POLICY, VaultProcess, World, open_world
 
 
 @pytest.fixture(scope="session")
@@ -27,19 +26,8 @@ def vault_opa(opa_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="session")
 def world(postgres: Any, vault_opa: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A migrated database, an OPA and a realm."""
-    home = tmp_path_factory.mktemp("vault")
-    realm = Realm()
-    private_file(home / "checkpoint.pem", pem(Ed25519PrivateKey.generate()))
-    private_file(home / "names.hex", "ab" * 32)
-    private_file(home / "client.pem", realm.client_pem)
-    for role in ("vault_app", "vault_owner"):
-        private_file(home / role, postgres.passwords[role])
-    made = World(realm, vault_opa, postgres, home)
-    for command in ("kms-init", "migrate"):
-        done = made.run(command)
-        assert done.returncode == 0, done.stderr
-    yield made
-    realm.close()
+    with open_world(vault_opa, postgres, tmp_path_factory.mktemp("vault")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

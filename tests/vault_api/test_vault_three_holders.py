@@ -14,9 +14,10 @@ from typing import Any
 import asyncpg
 import pytest
 from rotation_world import many_rows, store
-from vault_world import CHECKOUT, VaultProcess, World, private_file
+from vault_world import CHECKOUT, VaultProcess, World, open_world, private_file
 
 from stack import postgres as embedded
+from tests.conftest import Postgres, running_postgres
 from vault_api.kms.file import FileKms, create_root_key_file
 from vault_api.salts import salts_of
 from vault_api.sealing.envelope import Place, SealError, open_sealed
@@ -69,6 +70,20 @@ class Drill:
         done = self.run("recover")
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A server of this module's own: what other tests broke on purpose would be counted here."""
+    with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(postgres: Postgres, vault_opa: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world of this module's own on that server."""
+    with open_world(vault_opa, postgres, tmp_path_factory.mktemp("holders")) as made:
+        yield made
 
 
 @pytest.fixture

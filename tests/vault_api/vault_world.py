@@ -18,6 +18,8 @@ import sys
 import threading
 import time
 import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -346,3 +348,20 @@ TOKENS: dict[str, Any] = {
     "expires_at": "2099-01-01T00:00:00+00:00",
     "scopes": ["trade"],
 }
+
+
+@contextmanager
+def open_world(opa_url: str, postgres: Any, home: Path) -> Iterator[World]:
+    """A migrated database and a realm, with the settings that a vault needs in it."""
+    realm = Realm()
+    private_file(home / "checkpoint.pem", pem(ed25519.Ed25519PrivateKey.generate()))
+    private_file(home / "names.hex", "ab" * 32)
+    private_file(home / "client.pem", realm.client_pem)
+    for role in ("vault_app", "vault_owner"):
+        private_file(home / role, postgres.passwords[role])
+    made = World(realm, opa_url, postgres, home)
+    for command in ("kms-init", "migrate"):
+        done = made.run(command)
+        assert done.returncode == 0, done.stderr
+    yield made
+    realm.close()
