@@ -15,6 +15,8 @@ from admin_sync_world import Configuration, Run, admin_sync
 from admin_sync.keycloak.connection import Connection, segment
 from admin_sync.settings import settings
 
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
 SECRET = "hand-made-client-secret-canary"
 PROVIDER_SECRET = "hand-made-provider-secret-canary"
 
