@@ -62,7 +62,7 @@ def parse(token: str, *, algorithms: tuple[str, ...], max_bytes: int) -> Parsed:
     parts = token.split(".")
     if len(parts) != 3 or not all(_SEGMENT.match(part) for part in parts):
         raise TokenRejected(RejectReason.MALFORMED)
-    header = _document(parts[0], _MAX_HEADER_BYTES)
+    header = document(parts[0], _MAX_HEADER_BYTES)
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms or algorithm not in _IMPLEMENTATIONS:
         raise TokenRejected(RejectReason.ALGORITHM_REFUSED)
@@ -78,9 +78,9 @@ def parse(token: str, *, algorithms: tuple[str, ...], max_bytes: int) -> Parsed:
         algorithm=algorithm,
         key_id=key_id,
         type=kind,
-        claims=_document(parts[1], max_bytes),
+        claims=document(parts[1], max_bytes),
         signing_input=f"{parts[0]}.{parts[1]}".encode("ascii"),
-        signature=_decode(parts[2]),
+        signature=decode(parts[2]),
     )
 
 
@@ -97,14 +97,15 @@ def check_signature(parsed: Parsed, key: SigningKey) -> None:
         raise TokenRejected(RejectReason.SIGNATURE_INVALID)
 
 
-def _document(segment: str, max_bytes: int) -> dict[str, Any]:
+def document(segment: str, max_bytes: int) -> dict[str, Any]:
+    """The JSON object in one part of a token. Raises `TokenRejected`."""
     try:
-        return loads_object(_decode(segment), max_bytes=max_bytes, max_depth=_MAX_DEPTH)
+        return loads_object(decode(segment), max_bytes=max_bytes, max_depth=_MAX_DEPTH)
     except StrictJsonError:
         raise TokenRejected(RejectReason.MALFORMED) from None
 
 
-def _decode(segment: str) -> bytes:
+def decode(segment: str) -> bytes:
     """base64url without padding; refuses the spellings that decode alike but are not the same text."""
     try:
         data = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))

@@ -30,6 +30,7 @@ class RejectReason(StrEnum):
     CLAIM_MALFORMED = "claim_malformed"
     ORGANIZATION_MALFORMED = "organization_malformed"
     SENDER_CONSTRAINED = "sender_constrained"
+    ROLE_UNKNOWN = "role_unknown"
 
 
 class TokenRejected(Exception):
