@@ -7,9 +7,10 @@ exist only on the server are destroyed if they carry our mark and are otherwise 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Final
 
 from admin_sync.model import Current, Desired, Json, Pending, Ref, Resource
@@ -103,6 +104,12 @@ def diff(desired: Desired, current: Current, order: Sequence[str]) -> Plan:
         pending=desired.pending,
         warnings=desired.warnings,
     )
+
+
+def runs(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """Runs of changes of one kind and direction, after which work that was put off for that kind is due."""
+    for _, run in groupby(changes, key=lambda change: (change.ref.kind, change.action is Action.DELETE)):
+        yield list(run)
 
 
 def differences(wanted: Resource, found: Resource) -> tuple[Difference, ...]:

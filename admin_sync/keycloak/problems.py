@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
+Problem = TypeVar("Problem", bound=Exception)
+
 
 class KeycloakProblem(Exception):
     """Base of what can go wrong; the text says the next step."""
@@ -39,3 +44,8 @@ class Refused(KeycloakProblem):
         super().__init__(message)
         self.status = status
         self.body = body
+
+
+def gravest(problems: Iterable[Problem]) -> Problem:
+    """The one to report of several. A refusal of rights is final, so it must not hide behind what is worth a retry."""
+    return min(problems, key=lambda problem: not isinstance(problem, NotAllowed))

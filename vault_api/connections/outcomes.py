@@ -7,10 +7,11 @@ from typing import Protocol
 
 from identity.problem import Problem, not_found
 from vault_api import problems
-from vault_api.connections.schemas import Credential
+from vault_api.connections.schemas import Credential, TokenSet
+from vault_api.gate import Admitted
 from vault_api.sealing.envelope import Place, seal
 from vault_api.sealing.keys import PartnerKey
-from vault_api.store.repository import Connection, Held
+from vault_api.store.repository import Connection, Held, ToStore
 from vault_api.tokens import BrokerToken
 
 
@@ -31,8 +32,27 @@ STORE_PROBLEMS = {
 }
 
 
-def sealed(key: PartnerKey, partner: str, connection: str, version: int, token: BrokerToken) -> bytes:
-    return seal(key, Place(partner, connection, token.kind, version), token.reveal())
+def to_store(
+    key: PartnerKey, admitted: Admitted, connection: str, tokens: TokenSet, *, expected: int, idempotency: bytes | None
+) -> ToStore:
+    """A token set sealed as version `expected + 1` of its connection."""
+
+    def sealed(token: BrokerToken) -> bytes:
+        return seal(key, Place(admitted.partner, connection, token.kind, expected + 1), token.reveal())
+
+    return ToStore(
+        connection=connection,
+        expected=expected,
+        broker=tokens.broker,
+        key_version=key.version,
+        access=sealed(tokens.access_token),
+        refresh=None if tokens.refresh_token is None else sealed(tokens.refresh_token),
+        access_expires_at=tokens.expires_at,
+        refresh_expires_at=tokens.refresh_expires_at,
+        scopes=tokens.scopes,
+        idempotency=idempotency,
+        subject=admitted.principal.subject,
+    )
 
 
 def unreleased(held: Held, *, hopeful: bool) -> Problem:

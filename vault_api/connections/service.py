@@ -21,7 +21,7 @@ from identity.problem import Problem, not_found
 from vault_api import problems
 from vault_api.brokers.catalog import Catalog, CatalogUnavailable
 from vault_api.connections.brokers import KnownBrokers
-from vault_api.connections.outcomes import STORE_PROBLEMS, Freshness, described, sealed, unreleased
+from vault_api.connections.outcomes import STORE_PROBLEMS, Freshness, described, to_store, unreleased
 from vault_api.connections.schemas import Credential, CredentialStored, TokenSet
 from vault_api.gate import Admitted, Caller, Gate
 from vault_api.keyring import KeyContextMismatch, Keyring, KeyUnavailable
@@ -29,7 +29,7 @@ from vault_api.metrics import Metrics
 from vault_api.sealing.envelope import Place, SealError, key_version_of, open_sealed
 from vault_api.sealing.keys import PartnerKey
 from vault_api.store.database import DatabaseUnavailable
-from vault_api.store.repository import Repository, Stored, ToStore
+from vault_api.store.repository import Repository, Stored
 from vault_api.tokens import AccessToken, RefreshToken
 from vault_api.trail.record import Trail
 
@@ -90,24 +90,10 @@ class ConnectionService:
         Raises Problem (404, 409, 412, 422, 503) and AuditUnavailable, after which a repetition with
         the same Idempotency-Key tells whether it was stored.
         """
-        partner, version = admitted.partner, expected + 1
+        partner = admitted.partner
         await self._require_no_approval(admitted)
         key = await self._current_key(admitted)
-        row = ToStore(
-            connection=connection,
-            expected=expected,
-            broker=tokens.broker,
-            key_version=key.version,
-            access=sealed(key, partner, connection, version, tokens.access_token),
-            refresh=None
-            if tokens.refresh_token is None
-            else sealed(key, partner, connection, version, tokens.refresh_token),
-            access_expires_at=tokens.expires_at,
-            refresh_expires_at=tokens.refresh_expires_at,
-            scopes=tokens.scopes,
-            idempotency=idempotency,
-            subject=admitted.principal.subject,
-        )
+        row = to_store(key, admitted, connection, tokens, expected=expected, idempotency=idempotency)
         try:
             stored = await self._repository.store(partner, row, self._trail.line(admitted.event("success")))
         except DatabaseUnavailable:

@@ -15,7 +15,7 @@ import structlog
 from identity.audit.errors import AuditUnavailable
 from identity.problem import unavailable
 from vault_api import problems
-from vault_api.connections.outcomes import STORE_PROBLEMS, sealed
+from vault_api.connections.outcomes import STORE_PROBLEMS, to_store
 from vault_api.connections.schemas import Credential, CredentialStored, TokenSet
 from vault_api.connections.service import ConnectionService, Release, StoreResult
 from vault_api.gate import Admitted, Caller
@@ -23,7 +23,6 @@ from vault_api.legacy.format import LegacyKey, LegacyTokens, LegacyUnreadable
 from vault_api.legacy.phase import Phase, Phases
 from vault_api.legacy.repository import LegacyHead, LegacyRepository, LegacyStored
 from vault_api.store.database import DatabaseUnavailable
-from vault_api.store.repository import ToStore
 from vault_api.tokens import AccessToken
 
 _log = structlog.get_logger("vault_api.legacy")
@@ -100,22 +99,8 @@ class ConnectionsInMigration(ConnectionService):
     ) -> StoreResult | None:
         """None if the phase was not that one any more."""
         await self._require_no_approval(admitted)
-        partner, version, key = admitted.partner, expected + 1, await self._current_key(admitted)
-        row = ToStore(
-            connection=connection,
-            expected=expected,
-            broker=tokens.broker,
-            key_version=key.version,
-            access=sealed(key, partner, connection, version, tokens.access_token),
-            refresh=None
-            if tokens.refresh_token is None
-            else sealed(key, partner, connection, version, tokens.refresh_token),
-            access_expires_at=tokens.expires_at,
-            refresh_expires_at=tokens.refresh_expires_at,
-            scopes=tokens.scopes,
-            idempotency=idempotency,
-            subject=admitted.principal.subject,
-        )
+        partner, key = admitted.partner, await self._current_key(admitted)
+        row = to_store(key, admitted, connection, tokens, expected=expected, idempotency=idempotency)
         payload = self._legacy_key.seal(LegacyTokens(tokens.access_token, tokens.refresh_token))
         try:
             found = await self._rows.store(phase, partner, row, payload, self._trail.line(admitted.event("success")))

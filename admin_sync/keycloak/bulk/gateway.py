@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
 from typing import Any, Final
 
 import orjson
 
-from admin_sync.diff import Action, Change
+from admin_sync.diff import Action, Change, runs
 from admin_sync.keycloak.adapter import Observer, Writer
 from admin_sync.keycloak.base.realm import KIND as REALM
 from admin_sync.keycloak.bulk.batch import Batch, Stage
@@ -17,6 +16,7 @@ from admin_sync.keycloak.bulk.capability import Capability, place
 from admin_sync.keycloak.bulk.reader import BulkReader
 from admin_sync.keycloak.bulk.recorder import Recorder, RecordingWriter
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed, Refused
+from admin_sync.keycloak.problems import gravest
 from admin_sync.keycloak.registry import ADAPTERS
 from admin_sync.keycloak.state import read_through
 from admin_sync.model import Current, Ref, printable
@@ -102,7 +102,7 @@ class BulkGateway:
         batch = Batch()
         recorder = Recorder(self._connection, realm, batch, self._known.get(realm))
         writer = RecordingWriter(recorder, batch, realm, ids, secret)
-        for run in _runs(changes):
+        for run in runs(changes):
             for change in run:
                 recorder.ref = change.ref
                 ADAPTERS[change.ref.kind].write(writer, change)
@@ -131,8 +131,7 @@ class BulkGateway:
                     done += 1
                 waiting = [one for one in waiting if not stage.start <= one[1] < stage.end]
             if problems:
-                # A refusal of rights is final, so it must not hide behind a failure that is worth a retry.
-                problem = min(problems, key=lambda one: not isinstance(one, NotAllowed))
+                problem = gravest(problems)
                 blamed = _blamed(problem)
                 for change in [one for one, _ in waiting if str(one.ref) == blamed]:
                     observe(change, problem)
@@ -164,12 +163,6 @@ class BulkGateway:
         if not isinstance(answer, dict) or answer.get("applied") != stage.end - stage.start:
             raise KeycloakProblem("the bulk provider's answer cannot be read; look at the realm before going on")
         return list(answer["created"])
-
-
-def _runs(changes: Sequence[Change]) -> Iterator[list[Change]]:
-    """Runs of changes of one kind and direction, after which put-off work is due."""
-    for _, run in groupby(changes, key=lambda change: (change.ref.kind, change.action is Action.DELETE)):
-        yield list(run)
 
 
 def _waves(stages: Sequence[Stage]) -> Iterator[tuple[int, list[Stage]]]:

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Final, TypeVar
 
-from admin_sync.diff import Action, Change
+from admin_sync.diff import Action, Change, runs
 from admin_sync.keycloak.adapter import Observer, Writer
 from admin_sync.keycloak.choice import PARALLELISM
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed, NotReachable, Refused
 from admin_sync.keycloak.iam.role import defer_includes
+from admin_sync.keycloak.problems import gravest
 from admin_sync.keycloak.registry import ADAPTERS, SIDE_BY_SIDE
 from admin_sync.keycloak.rest import imports
 from admin_sync.keycloak.rest.reader import RestReader, Thing
@@ -60,12 +61,11 @@ class RestGateway:
         """
         last, self._last, self._untouched = self._last, None, {}
         run = _Run(self._connection, Writer(self._connection, realm, ids, secret), observe, self._parallelism)
-        for position, batch in enumerate(batches := list(_batches(changes))):
+        for position, batch in enumerate(batches := list(runs(changes))):
             later = (change for other in batches[position + 1 :] for change in other)
             failures = run.batch(batch, later)
             if failures:
-                # A refusal of rights is final, so it must not hide behind a failure that is worth a retry.
-                raise min(failures, key=lambda problem: not isinstance(problem, NotAllowed))
+                raise gravest(failures)
         if last is not None and last.realm == realm:
             self._untouched = untouched(last.members, changes, ids)
         return run.done
@@ -207,13 +207,3 @@ def _waves(batch: Sequence[Change]) -> Iterator[Sequence[Change]]:
             yield list(wave)
     else:
         yield from ([change] for change in batch)
-
-
-def _batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """Runs of changes of one kind and direction."""
-
-    def sort(change: Change) -> tuple[str, bool]:
-        return change.ref.kind, change.action is Action.DELETE
-
-    for _, run in groupby(changes, key=sort):
-        yield list(run)
