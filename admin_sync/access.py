@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from admin_sync.load.document import Document
+from admin_sync.load.schema import Separation
 from admin_sync.load.schema.roles import Group
 
 Way = tuple[str, ...]
@@ -136,3 +137,20 @@ def conflicts(document: Document, roles: Iterable[str]) -> list[tuple[str, tuple
         if len(both) > 1:
             broken.append((rule.name, both))
     return broken
+
+
+def excepted(document: Document, number: int, rule: Separation) -> bool:
+    """Whether a binding carries an exception to a rule: the rule's approver said yes, for at most its duration.
+
+    A binding does not say when it starts, so the duration counts from that approver's last approval.
+    """
+    binding = document.bindings.bindings[number]
+    exception = rule.exception
+    if exception is None or binding.expires is None or binding.request is None:
+        return False
+    subject = binding.subject.user.lower()
+    voices = [one for one in binding.approvals if one.capacity == exception.approver and one.by.lower() != subject]
+    if not voices:
+        return False
+    # Somebody else's later approval does not make the exception longer.
+    return binding.expires <= max(one.at for one in voices) + exception.max_duration

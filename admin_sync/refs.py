@@ -9,6 +9,7 @@ from typing import Final
 
 from admin_sync.model import Ref
 
+REALM_RULE: Final = "realm_rule"
 ROLE: Final = "role"
 GROUP: Final = "group"
 CLIENT: Final = "client"
@@ -22,6 +23,7 @@ BINDING: Final = "binding"
 RIGHT: Final = "right"
 
 IAM_ORDER: Final = (
+    REALM_RULE,
     ROLE,
     GROUP,
     PROVIDER,

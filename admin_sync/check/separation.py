@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from admin_sync.access import Holding, Way, closure, conflicts, group_roles, groups, holdings
+from admin_sync.access import Holding, Way, closure, conflicts, excepted, group_roles, groups, holdings
 from admin_sync.check.references import group_place
 from admin_sync.desired.partners import administrator_roles
 from admin_sync.errors import Finding
 from admin_sync.load.document import BINDINGS, PARTNERS, ROLES, Document
 from admin_sync.load.positions import PathPart
-from admin_sync.load.schema import Separation, WorkloadClient
+from admin_sync.load.schema import WorkloadClient
 from admin_sync.model import Position
 
 CODE = "segregation-of-duties"
@@ -65,23 +65,6 @@ def separation_in_people(document: Document) -> Iterator[Finding]:
                 found.setdefault((position, message), []).append(environment)
     for (position, message), environments in found.items():
         yield Finding.at(position, CODE, f"{message} in {', '.join(environments)}")
-
-
-def excepted(document: Document, number: int, rule: Separation) -> bool:
-    """Whether a binding carries an exception to a rule: the rule's approver said yes, for at most its duration.
-
-    A binding does not say when it starts, so the duration counts from that approver's last approval.
-    """
-    binding = document.bindings.bindings[number]
-    exception = rule.exception
-    if exception is None or binding.expires is None or binding.request is None:
-        return False
-    subject = binding.subject.user.lower()
-    voices = [one for one in binding.approvals if one.capacity == exception.approver and one.by.lower() != subject]
-    if not voices:
-        return False
-    # Somebody else's later approval does not make the exception longer.
-    return binding.expires <= max(one.at for one in voices) + exception.max_duration
 
 
 def separation_in_partners(document: Document) -> Iterator[Finding]:

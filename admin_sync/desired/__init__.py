@@ -5,6 +5,7 @@
     clients.py    clients, their roles, what their service accounts may do
     partners.py   organizations, their groups, their administrators
     people.py     accounts and bindings
+    rules.py      what our providers in Keycloak decide by
     watched.py    declared objects that are somebody else's and are only compared
     facts.py      what cannot be derived from the document: discovery, keys, secrets
 
@@ -23,6 +24,7 @@ from admin_sync.desired.parts import Parts
 from admin_sync.desired.people import people
 from admin_sync.desired.providers import providers
 from admin_sync.desired.roles import roles_and_groups
+from admin_sync.desired.rules import rules
 from admin_sync.desired.watched import watch
 from admin_sync.load.document import Document
 from admin_sync.model import Current, Desired, Resource, index
@@ -45,6 +47,7 @@ def desire(
     clients(parts)
     partners(parts)
     people(parts)
+    rules(parts)
     if document.roles.environments[environment].existing == "watch":
         watch(parts)
     return Desired(

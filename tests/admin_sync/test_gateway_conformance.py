@@ -182,6 +182,7 @@ CHANGED: list[tuple[Ref, Mapping[str, Any]]] = [
     (Ref(ORGANIZATION_GROUP, "acme-capital/partner-trader"), {"permissions": ["connection:read"]}),
     (Ref("events", "events"), {"eventsExpiration": 4242}),
     (Ref("client_scope", "tradepulse-identity"), {"description": "Changed."}),
+    (Ref("realm_rule", "risk"), {"new_device": "deny", "device_posture": None}),
 ]
 
 
