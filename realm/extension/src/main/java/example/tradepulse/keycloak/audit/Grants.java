@@ -13,7 +13,7 @@ import org.keycloak.provider.ProviderEvent;
 import org.keycloak.provider.ProviderEventListener;
 
 /**
- * Records every role and group that a person gets or loses, by whatever way. Admin events do not tell of all:
+ * Records every role and group that a person gets or loses, by whatever way, and what our other providers give notice of. Admin events do not tell of all:
  * workflows and identity provider mappers change memberships without one.
  */
 final class Grants implements ProviderEventListener {
@@ -37,7 +37,22 @@ final class Grants implements ProviderEventListener {
             group("group.joined", "join", joined, joined.getUser());
         } else if (event instanceof GroupModel.GroupMemberLeaveEvent left) {
             group("group.left", "leave", left, left.getUser());
+        } else if (event instanceof Notice notice) {
+            noticed(notice);
         }
+    }
+
+    private void noticed(Notice notice) {
+        KeycloakSession session = notice.session();
+        AuditRecord record = new AuditRecord(notice.event(), notice.success(), notice.action(), System.currentTimeMillis())
+                .actor(Actors.name(notice.realm(), notice.user()))
+                .session(notice.login())
+                .ip(session.getContext().getConnection().getRemoteHost())
+                .trace(AuditListener.trace(session))
+                .reason(notice.reason())
+                .about("realm", notice.realm().getName());
+        notice.about().forEach(record::about);
+        AfterCommit.of(session, sink).add(record.fields());
     }
 
     private void role(String name, String action, RoleModel.RoleEvent event, UserModel user) {
