@@ -13,6 +13,7 @@ from admin_sync.load.schema.roles import (
     PublicClient,
     Role,
     RolesFile,
+    UpstreamAssurance,
     WorkloadClient,
 )
 
@@ -36,5 +37,6 @@ __all__ = [
     "Role",
     "RolesFile",
     "Separation",
+    "UpstreamAssurance",
     "WorkloadClient",
 ]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from admin_sync.load.scalars import (
     Description,
+    Domain,
     GroupPath,
     Line,
     Name,
@@ -20,6 +21,7 @@ from admin_sync.load.scalars import (
     VariableName,
     Version,
 )
+from admin_sync.load.schema.policies import Level
 
 
 class Realm(Section):
@@ -119,12 +121,34 @@ class WorkloadClient(_ClientBase):
 Client = Annotated[ConfidentialClient | PublicClient | WorkloadClient, Field(discriminator="type")]
 
 
+class UpstreamAssurance(Section):
+    """What a provider's word about its own login is worth here; without this, `aal1`.
+
+    Taken from the signed ID token of each login, and only together with its `auth_time`, so that a proof that
+    is old there is old here.
+    """
+
+    claim: Text = "acr"
+    """The claim that tells how the person logged in: `acr`, `amr`, or one of the provider's own. It may be a list."""
+    levels: Annotated[dict[Text, Level], Field(min_length=1)]
+    """Our level by value of that claim, compared exactly. A value that is not listed is `aal1`; of several the
+    highest counts."""
+    methods: list[Literal["pwd", "otp", "hwk", "swk", "fpt", "pin", "sc"]] = Field(default_factory=list)
+    """Those values of the provider's `amr` (RFC 8176) that are passed on in ours."""
+    request: dict[Literal["acr_values", "claims"], Text] = Field(default_factory=dict)
+    """What every authorization request to the provider asks for (OpenID Connect Core, sections 3.1.2.1 and 5.5)."""
+
+
 class _ProviderBase(Section):
     display_name: Line | None = None
     client_id: str
     client_secret: SecretReference
     group_mappings: dict[Text, GroupPath] = Field(default_factory=dict)
     """Groups of ours by the name that the provider's `groups` claim gives them."""
+    email_domains: list[Domain] = Field(default_factory=list)
+    """The domains whose addresses the provider may vouch for, each written out. With none it lets nobody in,
+    because a grant names a person by e-mail."""
+    assurance: UpstreamAssurance | None = None
     enabled_if: VariableName | None = None
     environments: list[Name] | None = None
 
