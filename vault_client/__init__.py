@@ -8,6 +8,7 @@
     models.py       what comes back; secrets are of type `Secret`
     errors.py       every problem of the vault as an exception, a step-up demand among them
     bearer.py       where the bearer token comes from: a file, a callable, a service's key
+    person.py       or the person who logged in on this host, who is asked to prove more when the vault demands it
     cli.py          the command; `commands/` has its subcommands, `output.py` how they answer
 
 It talks to the vault's public API only and imports nothing of the service. Requests are repeated only
@@ -31,6 +32,7 @@ from vault_client.errors import (
     VaultError,
 )
 from vault_client.models import Credential, Lease, LentCredential, Released, TokenSet
+from vault_client.person import Person
 
 __all__ = [
     "BadRequest",
@@ -44,6 +46,7 @@ __all__ = [
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "Person",
     "Released",
     "Secret",
     "ServiceKey",

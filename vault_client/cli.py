@@ -19,7 +19,7 @@ from typing import Annotated
 
 import typer
 
-from vault_client.commands import connections, keys, leases, reports
+from vault_client.commands import connections, keys, leases, login, reports
 from vault_client.session import BAD_INPUT, FAILED, Session
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ def options(
     )
 
 
+login.add(app)
 connections.add(app)
 leases.add(app)
 keys.add(app)

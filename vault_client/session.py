@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
+from identity.login import LoginFailed, Terminal
 from identity.secret import Secret
 from vault_client.bearer import Bearer, BearerFile, BearerUnavailable, ServiceKey
 from vault_client.client import NotAName, VaultClient
@@ -26,6 +28,7 @@ from vault_client.errors import (
     Unreachable,
     VaultError,
 )
+from vault_client.person import Person, person_session
 
 FAILED, BAD_INPUT, NOT_ALLOWED, REFUSED = 1, 3, 4, 5
 _MAX_SECRET = 65_536
@@ -72,9 +75,16 @@ class Session:
             return BearerFile(self.bearer_file)
         if self.client_id and self.key_file and self.token_url:
             return ServiceKey(self.token_url, self.client_id, self.key_file)
-        raise BearerUnavailable(
-            "say who asks: --bearer-file (VAULT_BEARER_FILE), or --client-id, --key-file and --token-url together"
-        )
+        if self.client_id or self.key_file or self.token_url:
+            raise BearerUnavailable("say who asks: --client-id, --key-file and --token-url go together")
+        # Nobody else was named, so it is the person at the keyboard; where there is no keyboard, nobody is asked.
+        try:
+            return Person(person_session(os.environ, talk=Terminal()), interactive=sys.stderr.isatty())
+        except LoginFailed:
+            raise BearerUnavailable(
+                "say who asks: log in with `vault login` (TRADEPULSE_ISSUER), or give --bearer-file "
+                "(VAULT_BEARER_FILE), or --client-id, --key-file and --token-url together"
+            ) from None
 
 
 def fail(line: str, *, code: int) -> None:
@@ -126,7 +136,10 @@ def _text(value: Any) -> str:
 def _told(error: VaultError) -> str:
     if isinstance(error, StepUpRequired):
         age = "" if error.max_age is None else f" at most {error.max_age} s ago"
-        return f"log in again with acr_values={error.acr_values}{age}, then repeat this (step-up-required)"
+        return (
+            f"log in again with acr_values={error.acr_values}{age} (`vault login --acr {error.acr_values}`), "
+            "then repeat this (step-up-required)"
+        )
     return str(error)
 
 

@@ -11,7 +11,8 @@ import httpx
 import orjson
 
 from vault_client.bearer import Bearer
-from vault_client.errors import Unavailable, Unreachable, error_of
+from vault_client.errors import StepUpRequired, Unavailable, Unreachable, error_of
+from vault_client.person import StepsUp
 
 _MAX_BYTES = 8_388_608
 
@@ -55,10 +56,19 @@ class Transport:
         """The answer to a request that succeeded. Raises VaultError, Unreachable, BearerUnavailable."""
         left = self._attempts if repeatable else 1
         wait = 0.2
+        climbed = False
         while True:
             left -= 1
             try:
                 return self._once(method, path, body, headers, query)
+            except StepUpRequired as demand:
+                # What was refused so had no effect, so any request may be sent again; but once, or a vault that
+                # never has enough would ask a person for their key for ever.
+                if climbed or not self._stepped_up(demand):
+                    raise
+                climbed = True
+                left += 1
+                continue
             except Unreachable:
                 if left < 1:
                     raise
@@ -69,6 +79,9 @@ class Transport:
                 wait = max(wait, min(float(error.retry_after or 0), 10.0))
             self._pause(wait * (0.5 + random.random()))  # noqa: S311 - spreads clients, decides nothing
             wait *= 2
+
+    def _stepped_up(self, demand: StepUpRequired) -> bool:
+        return isinstance(self._bearer, StepsUp) and self._bearer.step_up(demand.acr_values, demand.max_age)
 
     def _once(
         self,
