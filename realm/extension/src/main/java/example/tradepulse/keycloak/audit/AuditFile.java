@@ -176,7 +176,8 @@ final class AuditFile implements AutoCloseable {
         }
     }
 
-    private static Object identity(Path path) throws IOException {
+    /** What tells this file from another of the same name, null if there is none. */
+    static Object identity(Path path) throws IOException {
         try {
             return Files.readAttributes(path, BasicFileAttributes.class).fileKey();
         } catch (NoSuchFileException moved) {

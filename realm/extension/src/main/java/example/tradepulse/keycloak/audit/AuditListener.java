@@ -4,7 +4,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -16,14 +15,16 @@ import org.keycloak.events.EventListenerProvider;
 import org.keycloak.events.admin.AdminEvent;
 import org.keycloak.events.admin.AuthDetails;
 import org.keycloak.http.HttpRequest;
+import org.keycloak.models.ImpersonationSessionNote;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.OrganizationModel;
 import org.keycloak.models.RealmModel;
 import org.keycloak.models.UserModel;
+import org.keycloak.models.UserSessionModel;
 import org.keycloak.organization.OrganizationProvider;
 
 /**
- * Turns what Keycloak reports in one request into audit records, and hands them over once its transaction has committed.
+ * Turns what Keycloak reports in one request into audit records of its transaction.
  *
  * <p>Everything is read from the session in {@code onEvent}: after the commit the session must not be touched, or the
  * request that succeeded would answer 500.
@@ -46,18 +47,21 @@ final class AuditListener implements EventListenerProvider {
     private static final Pattern ORGANIZATION_PATH = Pattern.compile("organizations/([0-9a-fA-F-]{36}).*");
 
     private final KeycloakSession session;
-    private final AfterCommit after;
+    private final AuditWriter writer;
 
-    AuditListener(KeycloakSession session, Consumer<Map<String, Object>> sink) {
+    AuditListener(KeycloakSession session, AuditWriter writer) {
         this.session = session;
-        this.after = AfterCommit.of(session, sink);
+        this.writer = writer;
+        // Enlisted now: an event may come when the transaction takes no more participants.
+        AuditTransaction.of(session, writer);
     }
 
     @Override
     public void onEvent(Event event) {
         RealmModel realm = event.getRealmId() == null ? null : session.realms().getRealm(event.getRealmId());
         AuditRecord record = new AuditRecord(EventNames.of(event.getType()), event.getError() == null, action(event), event.getTime())
-                .actor(Actors.name(session, realm, event.getUserId()))
+                .id(event.getId())
+                .actor(event.getUserId())
                 .session(event.getSessionId())
                 .ip(event.getIpAddress())
                 .trace(trace())
@@ -67,13 +71,12 @@ final class AuditListener implements EventListenerProvider {
         Map<String, String> details = event.getDetails() == null ? Map.of() : event.getDetails();
         SAFE_DETAILS.forEach(name -> record.about(name, details.get(name)));
         if (realm != null) {
-            record.about(Details.CREDENTIAL_TYPE, credentialType(realm, event.getUserId(), details));
-            record.partner(partner(realm, details.get(Details.ORG_ID)));
-            if (event.getSessionId() != null) {
-                record.assurance(Assurance.of(session, realm, event.getSessionId(), event.getClientId()));
-            }
+            asFarAsKnown(() -> record.actor(Actors.name(session, realm, event.getUserId())));
+            asFarAsKnown(() -> record.about(Details.CREDENTIAL_TYPE, credentialType(realm, event.getUserId(), details)));
+            asFarAsKnown(() -> record.partner(partner(realm, details.get(Details.ORG_ID))));
+            asFarAsKnown(() -> ofSession(record, realm, event));
         }
-        after.add(record.fields());
+        AuditTransaction.of(session, writer).add(record.fields(), StoredEvents.stores(realm, event));
     }
 
     @Override
@@ -85,24 +88,50 @@ final class AuditListener implements EventListenerProvider {
                         event.getError() == null,
                         event.getOperationType().name().toLowerCase(Locale.ROOT),
                         event.getTime())
+                .id(event.getId())
                 .trace(trace())
                 .about("realm", event.getRealmName())
                 .about("path", event.getResourcePath())
                 .reason(event.getError());
         if (realm != null) {
             Matcher organization = ORGANIZATION_PATH.matcher(String.valueOf(event.getResourcePath()));
-            record.partner(organization.matches() ? partner(realm, organization.group(1)) : null);
+            asFarAsKnown(() -> record.partner(organization.matches() ? partner(realm, organization.group(1)) : null));
         }
         if (who != null) {
-            RealmModel home = who.getRealmId() == null ? null : session.realms().getRealm(who.getRealmId());
-            record.actor(Actors.name(session, home, who.getUserId())).ip(who.getIpAddress()).about("actor_realm", who.getRealmName());
+            record.actor(who.getUserId()).ip(who.getIpAddress()).about("actor_realm", who.getRealmName());
+            asFarAsKnown(() -> {
+                RealmModel home = who.getRealmId() == null ? null : session.realms().getRealm(who.getRealmId());
+                record.actor(Actors.name(session, home, who.getUserId()));
+            });
         }
-        after.add(record.fields());
+        boolean stored = realm != null && realm.isAdminEventsEnabled() && event.getId() != null;
+        AuditTransaction.of(session, writer).add(record.fields(), stored);
     }
 
     @Override
     public void close() {
         // Records leave with the transaction; there is nothing to release.
+    }
+
+    /** Level and methods of the session, and who is behind it where an administrator acts as somebody else. */
+    private void ofSession(AuditRecord record, RealmModel realm, Event event) {
+        if (event.getSessionId() == null) {
+            return;
+        }
+        record.assurance(Assurance.of(session, realm, event.getSessionId(), event.getClientId()));
+        UserSessionModel userSession = session.sessions().getUserSession(realm, event.getSessionId());
+        if (userSession != null) {
+            record.about(Details.IMPERSONATOR, userSession.getNote(ImpersonationSessionNote.IMPERSONATOR_USERNAME.toString()));
+        }
+    }
+
+    /** Keycloak drops the exceptions of listeners, so one here would cost the record: rather one that says less. */
+    private static void asFarAsKnown(Runnable detail) {
+        try {
+            detail.run();
+        } catch (RuntimeException problem) {
+            LOG.warn("audit: a detail of an event could not be read", problem);
+        }
     }
 
     /** The trace id of the request (W3C Trace Context), or null. */

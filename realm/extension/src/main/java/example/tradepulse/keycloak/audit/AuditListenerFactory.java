@@ -9,6 +9,7 @@ import org.keycloak.events.EventListenerProvider;
 import org.keycloak.events.EventListenerProviderFactory;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.KeycloakSessionFactory;
+import org.keycloak.models.utils.PostMigrationEvent;
 import org.keycloak.provider.ProviderConfigProperty;
 import org.keycloak.provider.ProviderConfigurationBuilder;
 
@@ -42,19 +43,25 @@ public final class AuditListenerFactory implements EventListenerProviderFactory 
         if (file == null) {
             throw new IllegalStateException("no audit log: start Keycloak with " + OPTION + "file=<path of iam_events.jsonl>");
         }
-        AuditWriter started = new AuditWriter(file, node);
+        AuditWriter started = new AuditWriter(file, node, Settler.SURE_AFTER);
         try {
             started.start();
         } catch (IOException problem) {
             throw new IllegalStateException("the audit log " + file + " cannot be written: " + problem.getMessage(), problem);
         }
         writer = started;
-        factory.register(new Grants(started::submit));
+        factory.register(new Grants(started));
+        factory.register(event -> {
+            // The database has its tables and the realms are there.
+            if (event instanceof PostMigrationEvent) {
+                started.settle(new StoredEvents(factory));
+            }
+        });
     }
 
     @Override
     public EventListenerProvider create(KeycloakSession session) {
-        return new AuditListener(session, writer::submit);
+        return new AuditListener(session, writer);
     }
 
     @Override

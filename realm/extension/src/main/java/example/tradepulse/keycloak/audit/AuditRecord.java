@@ -6,6 +6,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.UUID;
 
 /**
  * One audit event before it is chained: every field of the common format is present, null where it does not apply.
@@ -23,7 +24,7 @@ final class AuditRecord {
     private final Map<String, Object> fields = new TreeMap<>();
     private final Map<String, String> resource = new TreeMap<>();
 
-    /** An event of the given name at a time in milliseconds since 1970. */
+    /** An event of the given dotted name at a time in milliseconds since 1970, with an id of its own. */
     AuditRecord(String event, boolean success, String action, long time) {
         for (String name : List.of("actor", "partner", "reason", "decision_id", "trace_id", "session", "ip", "assurance_level", "key_version")) {
             fields.put(name, null);
@@ -32,14 +33,15 @@ final class AuditRecord {
         fields.put("outcome", success ? "success" : "failure");
         fields.put("action", action);
         fields.put("amr", List.of());
+        fields.put(Intent.EVENT_ID, UUID.randomUUID().toString());
         // Always three digits, so that lines compare as text as they do as time.
         Instant instant = Instant.ofEpochMilli(time).truncatedTo(ChronoUnit.MILLIS);
         fields.put("time", millisecond(instant));
     }
 
-    private static String millisecond(Instant instant) {
-        String text = TIME.format(instant);
-        return text.contains(".") ? text : text.replace("Z", ".000Z");
+    /** The id under which Keycloak stores the event; null keeps the record's own. */
+    AuditRecord id(String id) {
+        return id == null ? this : put(Intent.EVENT_ID, id);
     }
 
     AuditRecord actor(String actor) {
@@ -93,6 +95,11 @@ final class AuditRecord {
     private AuditRecord put(String name, String value) {
         fields.put(name, value == null ? null : bounded(value));
         return this;
+    }
+
+    private static String millisecond(Instant instant) {
+        String text = TIME.format(instant);
+        return text.contains(".") ? text : text.replace("Z", ".000Z");
     }
 
     private static String unmistakable(String value) {

@@ -1,155 +1,227 @@
 package example.tradepulse.keycloak.audit;
 
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ArrayBlockingQueue;
+import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import io.micrometer.core.instrument.Counter;
+
 import io.micrometer.core.instrument.Metrics;
 import org.jboss.logging.Logger;
 
 /**
- * One thread that owns the audit file: events queue up, are appended in order and reach the disk together.
+ * Brings records into the audit file: {@link #announce} before a transaction commits, {@link #committed} after.
  *
- * <p>The transaction whose events these are has committed already, so a failure here cannot undo it. It is counted,
- * logged and retried on a freshly opened file with a growing pause
- * until it succeeds. When the queue is full the request that brings the next event waits a moment for a place;
- * after that the event goes to the server log alone. Keycloak's own event table has it in every case. The metrics
- * tradepulse_audit_records, _lost and _failures (total) say how it goes.
+ * <p>What is announced is durable, so nothing is lost by a crash and nothing has to wait for the audit file: one thread owns
+ * it, appends in groups, and retries on a freshly opened file with a growing pause until it succeeds. When too much waits for
+ * it, transactions are refused. The metrics {@code tradepulse_audit_records} (lines written), {@code _failures} (attempts),
+ * {@code _refused} (transactions), {@code _recovered} and {@code _unknown} (lines) say how it goes.
  */
 final class AuditWriter implements AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(AuditWriter.class);
-    private static final int CAPACITY = 10_000;
+    private static final int MOST_WAITING = 10_000;
     private static final int GROUP = 500;
     private static final Duration WAIT_FOR_PLACE = Duration.ofSeconds(2);
     private static final Duration FIRST_PAUSE = Duration.ofMillis(200);
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
     private static final Duration WAIT_AT_CLOSE = Duration.ofSeconds(10);
+    private static final Intent STOP = new Intent("stop", List.of(), Set.of());
 
-    private final BlockingQueue<Map<String, Object>> queue = new ArrayBlockingQueue<>(CAPACITY);
-    private final Counter written = Metrics.counter("tradepulse.audit.records");
-    private final Counter lost = Metrics.counter("tradepulse.audit.lost");
-    private final Counter failures = Metrics.counter("tradepulse.audit.failures");
+    private final BlockingQueue<Intent> queue = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Intent> needless = new LinkedBlockingQueue<>();
+    private final CountDownLatch stopping = new CountDownLatch(1);
     private final Path path;
     private final String node;
+    private final Settler settler;
     private final Thread thread;
-    private volatile boolean closing;
     private AuditFile file;
+    private WriteAhead ahead;
 
-    AuditWriter(Path path, String node) {
+    AuditWriter(Path path, String node, Duration sureAfter) {
         this.path = path;
         this.node = node;
+        this.settler = new Settler(this::recovered, needless::add, Duration.ofSeconds(1), sureAfter);
         this.thread = new Thread(this::run, "tradepulse-audit");
         this.thread.setDaemon(true);
     }
 
-    /** Opens the file and starts the thread. Throws IOException when the file cannot be used: do not start then. */
+    /** Opens the files and starts the thread. Throws IOException when they cannot be used: do not start then. */
     void start() throws IOException {
         file = AuditFile.open(path, node);
-        thread.start();
-        LOG.infof("audit goes to %s as node %s, after record %d", path, file.node(), file.sequence());
-    }
-
-    /** Hands an event over; returns before it is on disk. */
-    void submit(Map<String, Object> event) {
-        boolean taken = false;
+        LeftBehind left = new LeftBehind();
         try {
-            taken = queue.offer(event, WAIT_FOR_PLACE.toMillis(), TimeUnit.MILLISECONDS);
-        } catch (InterruptedException interrupted) {
-            Thread.currentThread().interrupt();
+            ahead = WriteAhead.open(path, node, left);
+            // The file is read before anything is added to it, so what it has of an intent is from the process that is gone.
+            Set<String> written = left.written(path);
+            Instant since = Instant.ofEpochMilli(ManagementFactory.getRuntimeMXBean().getStartTime());
+            left.unsettled().forEach(intent -> settler.left(intent, left.committed(intent), written, since));
+        } catch (IOException | RuntimeException problem) {
+            close(file);
+            throw problem;
         }
-        if (!taken) {
-            lose(event, "the audit queue is full");
+        thread.start();
+        LOG.infof("audit goes to %s as node %s, after record %d; %d transactions are to be settled",
+                path, file.node(), file.sequence(), left.unsettled().size());
+    }
+
+    /** Begins to settle what an earlier process left, now that Keycloak's own events can be asked. */
+    void settle(Settler.Store store) {
+        settler.start(store);
+    }
+
+    /**
+     * Writes the records of a transaction ahead of its commit. Throws IOException if that cannot be done in time; the
+     * transaction is not to commit then.
+     */
+    Intent announce(List<Map<String, Object>> records, Set<String> stored) throws IOException {
+        Intent intent = new Intent(UUID.randomUUID().toString(), records, stored);
+        try {
+            waitForPlace();
+            ahead.write(intent);
+            return intent;
+        } catch (IOException problem) {
+            Metrics.counter("tradepulse.audit.refused").increment();
+            needless.add(intent);
+            throw problem;
         }
     }
 
+    /** The transaction of an intent has committed. */
+    void committed(Intent intent) {
+        if (!intent.provable()) {
+            try {
+                ahead.committed(List.of(intent));
+            } catch (IOException problem) {
+                LOG.warnf("audit: a commit could not be noted, a crash now would leave it unknown: %s", problem.getMessage());
+            }
+        }
+        queue.add(intent);
+    }
+
+    /** The commit of an announced transaction failed, and what the database did is to be found out. */
+    void failed(Intent intent) {
+        settler.failed(intent);
+    }
+
+    /** Writes what is committed. What is in doubt stays in the write-ahead log for the next start. */
     @Override
     public void close() {
-        closing = true;
-        thread.interrupt();
+        settler.close();
+        stopping.countDown();
+        queue.add(STOP);
         try {
             thread.join(WAIT_AT_CLOSE.toMillis());
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
         }
+        close(ahead);
+    }
+
+    private void recovered(Intent intent) {
+        boolean unknown = intent.records().stream().anyMatch(record -> "unknown".equals(record.get("outcome")));
+        Metrics.counter(unknown ? "tradepulse.audit.unknown" : "tradepulse.audit.recovered").increment(intent.records().size());
+        queue.add(intent);
+    }
+
+    private void waitForPlace() throws IOException {
+        long end = System.nanoTime() + WAIT_FOR_PLACE.toNanos();
+        while (queue.size() >= MOST_WAITING) {
+            if (System.nanoTime() > end || !pause(Duration.ofMillis(20))) {
+                throw new IOException(queue.size() + " transactions wait for the audit file already");
+            }
+        }
     }
 
     private void run() {
-        List<Map<String, Object>> group = new ArrayList<>(GROUP);
-        while (!closing || !queue.isEmpty()) {
+        List<Intent> group = new ArrayList<>(GROUP);
+        boolean stop = false;
+        while (!stop) {
             try {
-                Map<String, Object> first = queue.poll(1, TimeUnit.SECONDS);
-                if (first == null) {
-                    continue;
+                Intent first = queue.poll(1, TimeUnit.SECONDS);
+                if (first != null) {
+                    group.add(first);
+                    queue.drainTo(group, GROUP - 1);
                 }
-                group.add(first);
-            } catch (InterruptedException wakeUp) {
-                // Only close() interrupts: go on until the queue is empty.
-                continue;
+            } catch (InterruptedException unexpected) {
+                LOG.warn("audit: the writer was interrupted and goes on");
             }
-            queue.drainTo(group, GROUP - 1);
-            write(group);
+            stop = group.remove(STOP) && queue.isEmpty() || stopping.getCount() == 0 && queue.isEmpty();
+            boolean written = group.isEmpty() || write(group);
+            List<Intent> settled = written ? new ArrayList<>(group) : new ArrayList<>();
+            needless.drainTo(settled);
+            settled(settled);
             group.clear();
         }
-        closeFile();
+        close(file);
     }
 
-    private void write(List<Map<String, Object>> group) {
-        Duration pause = FIRST_PAUSE;
+    /** Whether it was written; false only when the server stops and the file cannot be used. */
+    private boolean write(List<Intent> group) {
+        List<Map<String, Object>> records = group.stream().flatMap(intent -> intent.records().stream()).toList();
+        Duration wait = FIRST_PAUSE;
         AtomicInteger done = new AtomicInteger();
         while (true) {
             try {
                 if (file == null) {
                     file = AuditFile.open(path, node);
                 }
-                file.append(group, done.get(), done::incrementAndGet);
-                written.increment(group.size());
-                return;
+                file.append(records, done.get(), done::incrementAndGet);
+                Metrics.counter("tradepulse.audit.records").increment(records.size());
+                return true;
             } catch (IOException | RuntimeException problem) {
-                failures.increment();
-                LOG.errorf(problem, "audit: writing to %s failed, %d events wait", path, group.size() - done.get() + queue.size());
-                closeFile();
-                if (closing) {
-                    group.subList(done.get(), group.size()).forEach(event -> lose(event, "the server stops"));
-                    return;
+                Metrics.counter("tradepulse.audit.failures").increment();
+                LOG.errorf(problem, "audit: writing to %s failed, %d transactions wait", path, group.size() + queue.size());
+                close(file);
+                file = null;
+                if (!pause(wait)) {
+                    return false;
                 }
-                pause = sleep(pause);
+                wait = wait.multipliedBy(2).compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : wait.multipliedBy(2);
             }
         }
     }
 
-    private Duration sleep(Duration pause) {
-        try {
-            Thread.sleep(pause.toMillis());
-        } catch (InterruptedException wakeUp) {
-            LOG.debug("audit: woken up to close");
-        }
-        Duration next = pause.multipliedBy(2);
-        return next.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : next;
-    }
-
-    private void closeFile() {
-        if (file == null) {
+    private void settled(Collection<Intent> intents) {
+        if (intents.isEmpty()) {
             return;
         }
         try {
-            file.close();
+            ahead.settled(intents);
         } catch (IOException problem) {
-            failures.increment();
-            LOG.errorf(problem, "audit: closing %s failed", path);
+            // The lines themselves will tell the next start that they are written.
+            LOG.warnf("audit: %d settled transactions could not be marked: %s", intents.size(), problem.getMessage());
         }
-        file = null;
     }
 
-    private void lose(Map<String, Object> event, String reason) {
-        lost.increment();
-        LOG.errorf("audit: %s, event not written: %s", reason, CanonicalJson.write(event));
+    /** False if the server stops meanwhile. */
+    private boolean pause(Duration time) {
+        try {
+            return !stopping.await(time.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    private static void close(AutoCloseable resource) {
+        try {
+            if (resource != null) {
+                resource.close();
+            }
+        } catch (Exception problem) {
+            LOG.errorf(problem, "audit: a file could not be closed");
+        }
     }
 }

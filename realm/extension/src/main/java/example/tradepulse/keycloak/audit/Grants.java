@@ -1,8 +1,5 @@
 package example.tradepulse.keycloak.audit;
 
-import java.util.Map;
-import java.util.function.Consumer;
-
 import org.keycloak.models.GroupModel;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.RealmModel;
@@ -13,18 +10,18 @@ import org.keycloak.provider.ProviderEvent;
 import org.keycloak.provider.ProviderEventListener;
 
 /**
- * Records every role and group that a person gets or loses, by whatever way, and what our other providers give notice of. Admin events do not tell of all:
- * workflows and identity provider mappers change memberships without one.
+ * Records every role and group that a person gets or loses, by whatever way, and what our other providers give notice of.
+ * Admin events do not tell of all: workflows and identity provider mappers change memberships without one.
  */
 final class Grants implements ProviderEventListener {
 
     /** Who caused a grant stands in the admin or login event of the same request; a workflow has no person behind it. */
     private static final String ACTOR = "keycloak";
 
-    private final Consumer<Map<String, Object>> sink;
+    private final AuditWriter writer;
 
-    Grants(Consumer<Map<String, Object>> sink) {
-        this.sink = sink;
+    Grants(AuditWriter writer) {
+        this.writer = writer;
     }
 
     @Override
@@ -45,14 +42,14 @@ final class Grants implements ProviderEventListener {
     private void noticed(Notice notice) {
         KeycloakSession session = notice.session();
         AuditRecord record = new AuditRecord(notice.event(), notice.success(), notice.action(), System.currentTimeMillis())
-                .actor(Actors.name(notice.realm(), notice.user()))
+                .actor(notice.user() == null ? ACTOR : Actors.name(notice.realm(), notice.user()))
                 .session(notice.login())
-                .ip(session.getContext().getConnection().getRemoteHost())
+                .ip(session.getContext().getConnection() == null ? null : session.getContext().getConnection().getRemoteHost())
                 .trace(AuditListener.trace(session))
                 .reason(notice.reason())
                 .about("realm", notice.realm().getName());
         notice.about().forEach(record::about);
-        AfterCommit.of(session, sink).add(record.fields());
+        AuditTransaction.of(session, writer).add(record.fields(), false);
     }
 
     private void role(String name, String action, RoleModel.RoleEvent event, UserModel user) {
@@ -74,6 +71,6 @@ final class Grants implements ProviderEventListener {
                 .trace(AuditListener.trace(session))
                 .about("realm", realm == null ? null : realm.getName())
                 .about("user", user.getEmail() == null ? user.getUsername() : user.getEmail());
-        AfterCommit.of(session, sink).add(record.fields());
+        AuditTransaction.of(session, writer).add(record.fields(), false);
     }
 }

@@ -180,7 +180,7 @@ class AuditFileTest {
         }
     }
 
-    private static void verify(List<Map<String, Object>> records, String node) {
+    static void verify(List<Map<String, Object>> records, String node) {
         String previous = "0".repeat(64);
         int sequence = 0;
         for (Map<String, Object> record : records) {
