@@ -106,7 +106,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         bundle_token_file=path("ADMIN_SYNC_BUNDLE_TOKEN_FILE"),
         bundle_ca_file=path("ADMIN_SYNC_BUNDLE_CA_FILE"),
         bundle_key_file=path("ADMIN_SYNC_BUNDLE_KEY_FILE"),
-        bundle_validity=_seconds("ADMIN_SYNC_BUNDLE_VALIDITY", environ.get("ADMIN_SYNC_BUNDLE_VALIDITY") or "7d"),
+        bundle_validity=seconds("ADMIN_SYNC_BUNDLE_VALIDITY", environ.get("ADMIN_SYNC_BUNDLE_VALIDITY") or "7d"),
         opa_bin=environ.get("ADMIN_SYNC_OPA_BIN") or None,
         opa_url=environ.get("ADMIN_SYNC_OPA_URL") or None,
         reports_url=environ.get("ADMIN_SYNC_REPORTS_URL") or None,
@@ -149,7 +149,8 @@ def _parallelism(text: str) -> int:
     return int(text)
 
 
-def _seconds(name: str, text: str) -> int:
+def seconds(name: str, text: str) -> int:
+    """A duration such as 7d in seconds; `name` is the setting's or option's. Raises Misconfigured."""
     match = _DURATION.fullmatch(text)
     if match is None:
         raise Misconfigured(f"{name}: write a whole number and one of s, m, h, d, such as 7d")

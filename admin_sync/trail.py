@@ -134,7 +134,7 @@ def audit_log(settings: Settings, source: str) -> Iterator[AuditLog]:
             settings.audit_dir / FILE,
             source=source,
             node=settings.node,
-            checkpoint_key=_checkpoint_key(settings),
+            checkpoint_key=checkpoint_key(settings),
         )
     except OSError as problem:
         raise Misconfigured(
@@ -146,7 +146,8 @@ def audit_log(settings: Settings, source: str) -> Iterator[AuditLog]:
         log.close()
 
 
-def _checkpoint_key(settings: Settings) -> Ed25519PrivateKey | None:
+def checkpoint_key(settings: Settings) -> Ed25519PrivateKey | None:
+    """The key that signs checkpoints, None where none is set. Raises Misconfigured for one that cannot be used."""
     if settings.audit_checkpoint_key_file is None:
         return None
     name = "TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE"

@@ -33,6 +33,8 @@ class AuditEvent:
     `Principal.actor`), `action` the permission or operation asked for, `resource` what it was asked
     on. `session` is the login session, `key_version` the sealing key's. None means "does not apply".
     `roles` are the roles by which the policy allowed it, as its decision names them (`partner_role:…`).
+    `event_id` is the id that another system gave the event, by which a second line of it is known; for an
+    event that was found there afterwards, `recovered_by` says how and `occurred_at` (RFC 3339) when it was.
     """
 
     event: str
@@ -50,6 +52,9 @@ class AuditEvent:
     amr: tuple[str, ...] = ()
     key_version: int | None = None
     roles: tuple[str, ...] = ()
+    event_id: str | None = None
+    recovered_by: str | None = None
+    occurred_at: str | None = None
 
     def __post_init__(self) -> None:
         for name in _NAMES:
@@ -62,16 +67,19 @@ class AuditEvent:
     def record(self) -> dict[str, Any]:
         """The event as JSON members; absent ones are null, so that every line has the same shape.
 
-        Only `roles` is left out where no decision was taken, as in every line from before it was recorded.
+        Only those that few lines have are left out where they do not apply: `roles` without a decision, and
+        what says that an event came from elsewhere.
         """
         record = {name: getattr(self, name) for name in _NAMES}
         record["amr"], record["roles"] = list(self.amr), list(self.roles)
-        if not self.roles:
-            del record["roles"]
+        for name in _RARE:
+            if not record[name]:
+                del record[name]
         return record
 
 
 _NAMES = tuple(field.name for field in fields(AuditEvent))
+_RARE = ("roles", "event_id", "recovered_by", "occurred_at")
 
 
 def event_by(principal: Principal, event: str, outcome: str, **members: Any) -> AuditEvent:
