@@ -14,7 +14,9 @@ In the order of the flow:
 - `problem.py`: errors as RFC 9457; `body.py` bounds request bodies,
   `schema_names.py` names their mistakes; `trace.py` carries the trace id.
 - `settings.py`, `secret.py`: environment variables, and secrets from files only we can read.
-- `service_token.py`: our own services' tokens (RFC 7523); `outbound.py` calls other servers bounded.
+- `service_token.py`: our own services' tokens, `client_key.py` how they prove themselves (RFC 7523);
+  `outbound.py` calls other servers bounded.
+- `serving.py`: the HTTP server, in one process or several.
 - `logs.py`, `redact.py`: JSON logs to stderr, without secrets.
 
 This package imports nothing of the others.

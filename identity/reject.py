@@ -30,6 +30,8 @@ class RejectReason(StrEnum):
     CLAIM_MALFORMED = "claim_malformed"
     ORGANIZATION_MALFORMED = "organization_malformed"
     SENDER_CONSTRAINED = "sender_constrained"
+    SESSION_ENDED = "session_ended"
+    REPLAYED = "replayed"
     ROLE_UNKNOWN = "role_unknown"
 
 

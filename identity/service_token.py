@@ -1,36 +1,25 @@
-"""Our own services' access tokens: client credentials, authenticated by a signed assertion.
-
-No shared secret exists: the service signs with its private key (RFC 7523 section 2.2), Keycloak
-holds the public one. Keycloak 26 takes the realm's issuer URL as the only audience of an assertion
-and refuses a list.
-"""
+"""Our own services' access tokens: client credentials, authenticated by a signed assertion (`client_key.py`)."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
 
+from identity.client_key import ClientKey, public_jwks
 from identity.outbound import OutboundError, exchange
 from identity.secret import Secret
 from identity.strict_json import StrictJsonError, loads_object
 
+__all__ = ["ServiceToken", "ServiceTokenUnavailable", "public_jwks"]
+
 _TOKEN_PATH = "/protocol/openid-connect/token"  # noqa: S105 - a path
-_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ASSERTION_SECONDS = 60
 _RENEW_AT = 0.8
 _MAX_BYTES = 65_536
-_MIN_RSA_BITS = 2048
 
 
 class ServiceTokenUnavailable(Exception):
@@ -66,9 +55,9 @@ class ServiceToken:
         self._http = http
         self._token_url = token_url
         self._client_id = client_id
-        self._key, self._algorithm = _load(key_pem)
-        self._key_id = key_id or self._key.thumbprint()
-        self._audience = audience or token_url.removesuffix(_TOKEN_PATH)
+        self._key = ClientKey(
+            client_id, key_pem, audience=audience or token_url.removesuffix(_TOKEN_PATH), key_id=key_id
+        )
         self._scope = scope
         self._timeout = timeout
         self._cooldown = cooldown
@@ -120,9 +109,7 @@ class ServiceToken:
         asked_at = self._clock()
         form = {
             "grant_type": "client_credentials",
-            "client_id": self._client_id,
-            "client_assertion_type": _ASSERTION_TYPE,
-            "client_assertion": self._assertion(asked_at),
+            **self._key.form(asked_at),
         }
         if self._scope is not None:
             form["scope"] = self._scope
@@ -156,39 +143,6 @@ class ServiceToken:
         self._renew_at = asked_at + _RENEW_AT * life
         self._expires_at = asked_at + life
         self._failed_at = None
-
-    def _assertion(self, now: float) -> str:
-        claims = {
-            "iss": self._client_id,
-            "sub": self._client_id,
-            "aud": self._audience,
-            "jti": str(uuid.uuid4()),
-            "iat": int(now),
-            "exp": int(now) + _ASSERTION_SECONDS,
-        }
-        header = {"alg": self._algorithm, "kid": self._key_id, "typ": "JWT"}
-        return jwt.encode(header, claims, self._key, algorithms=[self._algorithm])
-
-
-def public_jwks(key_pem: Secret | bytes | str) -> dict[str, list[dict[str, Any]]]:
-    """The key set to register for a service's key: public part, `use`, `alg`, and the id we sign with."""
-    key, algorithm = _load(key_pem)
-    public = key.as_dict(private=False)
-    return {"keys": [{**public, "kid": key.thumbprint(), "use": "sig", "alg": algorithm}]}
-
-
-def _load(key_pem: Secret | bytes | str) -> tuple[ECKey | RSAKey, str]:
-    pem = key_pem.reveal() if isinstance(key_pem, Secret) else key_pem
-    pem = pem.encode("ascii", "replace") if isinstance(pem, str) else pem
-    try:
-        raw = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
-        raise ValueError("the client key is not an unencrypted private key in PEM") from None
-    if isinstance(raw, EllipticCurvePrivateKey) and isinstance(raw.curve, SECP256R1):
-        return ECKey.import_key(pem), "ES256"
-    if isinstance(raw, RSAPrivateKey) and raw.key_size >= _MIN_RSA_BITS:
-        return RSAKey.import_key(pem), "RS256"
-    raise ValueError("the client key must be EC P-256, or RSA of at least 2048 bits")
 
 
 def _code(answer: Mapping[str, Any]) -> str:

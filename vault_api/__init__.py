@@ -14,7 +14,7 @@ brings the line into `api_events.jsonl`.
 
     __main__.py      serve, worker, migrate, and the operator's commands
     app.py           routes and middleware; `vault.py` puts everything together from `settings.py`
-    fast_lane.py     release, store and describe ahead of the framework; `serving.py` listens, in one process or several
+    fast_lane.py     release, store and describe ahead of the framework; `identity/serving.py` listens
     gate.py          who calls, and may they; `permissions.py` is the table of which call needs what
     connections/     store, release, describe, list
     linking/         connecting a broker by OAuth; `brokers/` speaks with brokers, `refresh/` keeps tokens fresh

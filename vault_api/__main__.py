@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from identity import logs
 from identity.audit.errors import AuditUnavailable
 from identity.secret import SecretUnreadable, read_secret
+from identity.serving import listen, parent
 from vault_api.app import create_server
 from vault_api.compliance.ecs import convert
 from vault_api.keyring import KeyUnavailable
@@ -30,7 +31,6 @@ from vault_api.legacy import commands as legacy
 from vault_api.rotation import recover, retire, shred
 from vault_api.rotation.refused import CommandRefused
 from vault_api.salts import SaltsUnavailable
-from vault_api.serving import listen, parent
 from vault_api.settings import MigrationSettings, VaultSettings
 from vault_api.store.database import DatabaseUnavailable
 from vault_api.store.migrate import migrate
@@ -43,7 +43,8 @@ from vault_api.worker.tasks import tasks_of
 def _serve() -> int:
     settings = VaultSettings()
     if settings.workers > 1:
-        return parent(settings.workers)
+        # Others may then listen at the same address, if they are of this account.
+        return parent(["vault_api", "serve"], settings.workers, {"VAULT_WORKERS": "1", "VAULT_SHARE_PORT": "true"})
     host, port = settings.address
 
     async def serve() -> None:

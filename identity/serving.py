@@ -1,9 +1,8 @@
 """Listening: the HTTP server as we configure it, and several processes behind one address.
 
-VAULT_WORKERS=1   one process: the event loop, the pool and the shipper are its own
-VAULT_WORKERS=n   a parent that only starts, restarts and ends n such processes; the kernel spreads the
-                  connections over them (SO_REUSEPORT), one of them ships (`trail/shipper.py`: whoever holds
-                  the lock), and every one of them answers `/metrics` for all (`metrics.py`)
+One worker is one process. Several are a parent that only starts, restarts and ends such processes; the
+kernel spreads the connections over them (SO_REUSEPORT), and every one of them answers `/metrics` for all
+(prometheus_client's multiprocess mode).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -26,12 +25,10 @@ from prometheus_client.multiprocess import mark_process_dead
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from vault_api.metrics import SHARED_DIRECTORY
+_log = structlog.get_logger(__name__)
 
-_log = structlog.get_logger("vault_api.serving")
-
-SHARE_PORT = "VAULT_SHARE_PORT"
-"""Set by the parent for its workers; others may then listen at the same address, if they are of this account."""
+SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the workers of one service keep their counts (prometheus_client's own name)."""
 
 _PAUSE = 1.0
 """Seconds before a worker that was killed is replaced: one that dies at once must not keep the machine busy."""
@@ -64,17 +61,19 @@ async def listen(app: ASGIApp, host: str, port: int, *, share: bool = False) -> 
     await uvicorn.Server(config).serve(sockets=[_shared(host, port)] if share else None)
 
 
-def parent(workers: int) -> int:
-    """Runs this program `workers` times until a signal comes or one of them ends by itself; returns the exit code."""
-    with tempfile.TemporaryDirectory(prefix="vault-metrics-") as directory:
-        return _Parent(workers, directory).run()
+def parent(command: Sequence[str], workers: int, environment: Mapping[str, str]) -> int:
+    """Runs `python -m command…` `workers` times until a signal comes or one of them ends by itself; returns the
+    exit code. `environment` is what the workers' settings say besides: to be one, and to share the address."""
+    with tempfile.TemporaryDirectory(prefix="tradepulse-metrics-") as directory:
+        return _Parent(command, workers, {**environment, SHARED_DIRECTORY: directory}).run()
 
 
 class _Parent:
     """Keeps its workers running; holds no secret and no connection itself."""
 
-    def __init__(self, workers: int, directory: str) -> None:
-        self._environment = {**os.environ, "VAULT_WORKERS": "1", SHARE_PORT: "true", SHARED_DIRECTORY: directory}
+    def __init__(self, command: Sequence[str], workers: int, environment: Mapping[str, str]) -> None:
+        self._command = [sys.executable, "-m", *command]
+        self._environment = {**os.environ, **environment}
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._workers = workers
         self._stopping = False
@@ -108,8 +107,8 @@ class _Parent:
         return code
 
     def _start(self) -> None:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "vault_api", "serve"],
+        child = subprocess.Popen(  # noqa: S603 - this program's own module
+            self._command,
             env=self._environment,
             preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 - the parent has one thread
         )
