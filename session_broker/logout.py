@@ -1,0 +1,62 @@
+"""`POST /backchannel-logout`: an issuer says that a session is over (OpenID Connect Back-Channel Logout 1.0).
+
+    logout token ─ verify ─▶ noted for every process, durably ─▶ audit line ─▶ 200 ─▶ the vault ends its leases
+
+The answer comes when the session is over here: from then on no grant of it is served by this host. What
+the vault does takes longer and is tried until it succeeds (`leases.py`).
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from identity.reject import RejectReason, TokenRejected
+from session_broker.access import INTERNAL
+from session_broker.broker import Broker, broker_of
+from session_broker.ended import EndedUnavailable
+from session_broker.logout_token import LogoutToken, open_logout_token
+from session_broker.problems import away
+from session_broker.requests import BadForm, client_address, form_of, json_answer
+
+
+async def backchannel_logout(request: Request) -> Response:
+    """Ends sessions. A token that was taken before is refused, and changes nothing."""
+    broker = broker_of(request)
+    ip = client_address(request, broker.settings.proxies)
+    try:
+        token = (await form_of(request)).get("logout_token", "")
+        logout = await open_logout_token(broker.dispatch.parse(token), broker.logout_issuers)
+        if not _noted(broker, logout):
+            raise TokenRejected(RejectReason.REPLAYED)
+    except BadForm:
+        return _refused("Send a form with one logout_token.")
+    except TokenRejected as error:
+        await broker.trail.refused(
+            f"logout_{error.reason.value}", None, ip, token_name=broker.name_of(token) if token else None
+        )
+        return _refused("The logout token is not one that is accepted here.")
+    except EndedUnavailable as error:
+        raise away("ended_unavailable", error.retry_after) from None
+    broker.metrics.sessions_ended.labels(logout.provider).inc()
+    await broker.trail.ended(
+        logout.provider, "success", reason=None, session=logout.session, subject=logout.subject, ip=ip
+    )
+    if broker.leases is not None and logout.provider == INTERNAL:
+        broker.leases.end_soon(session=logout.session, subject=logout.subject)
+    return json_answer({"status": "ended"})
+
+
+def _noted(broker: Broker, logout: LogoutToken) -> bool:
+    return broker.ended.end(
+        issuer=logout.issuer,
+        session=logout.session,
+        subject=logout.subject,
+        logout=logout.id,
+        issued_at=logout.issued_at,
+    )
+
+
+def _refused(description: str) -> Response:
+    # Section 2.8 of the specification: 400, in OAuth's form.
+    return json_answer({"error": "invalid_request", "error_description": description}, 400)
