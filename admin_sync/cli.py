@@ -14,7 +14,19 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from admin_sync import late  # noqa: F401  (first, so that what follows loads late what it may never use)
-from admin_sync.commands import adopting, applying, asking, auditing, bundle, completion, doctor, login, planning, schema
+from admin_sync.commands import (
+    adopting,
+    applying,
+    asking,
+    auditing,
+    bundle,
+    completion,
+    doctor,
+    login,
+    measuring,
+    planning,
+    schema,
+)
 from admin_sync.console import BAD_INPUT, FAILED, Console, speak_utf8
 
 GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
@@ -24,6 +36,7 @@ GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     (None, asking.app),
     (None, login.app),
     (None, doctor.app),
+    (None, measuring.app),
     (None, schema.app),
     (None, completion.app),
     ("bundle", bundle.app),

@@ -7,6 +7,7 @@ applying.py   apply
 adopting.py   adopt
 asking.py     explain, who-can
 doctor.py     doctor; probes.py is what it looks at
+measuring.py  metrics
 bundle.py     bundle build, publish, freeze, thaw
 auditing.py   audit verify
 schema.py     schema

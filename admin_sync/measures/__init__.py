@@ -1,0 +1,40 @@
+"""How well access is protected, in numbers: `admin-sync metrics`, one function for each measure.
+
+    audit files │ configuration │ Keycloak ─ measure ─▶ numbers by name
+
+    subject.py   what a measure may ask for: each part is had when it is first wanted
+    sessions.py  share of interactive sessions with a hardware factor
+
+A new measure is a function from `Subject` to numbers and a line in `MEASURES`. One that cannot be taken raises
+`Untaken` with the reason, and the others are taken all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from admin_sync.measures.sessions import factors_of_sessions
+from admin_sync.measures.subject import Subject, Untaken
+from admin_sync.model import Json
+
+__all__ = ["MEASURES", "Measure", "Subject", "Untaken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One line of the table: a stable name, what it says, and the function that takes it."""
+
+    name: str
+    says: str
+    take: Callable[[Subject], Mapping[str, Json]]
+
+
+MEASURES: Final[Sequence[Measure]] = (
+    Measure(
+        "hardware_factors",
+        "share of interactive sessions that proved a hardware factor, and any second factor",
+        factors_of_sessions,
+    ),
+)

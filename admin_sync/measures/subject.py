@@ -1,0 +1,64 @@
+"""What a measure may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from admin_sync.commands.options import Options
+from admin_sync.load.document import Document
+from admin_sync.sync import Session
+
+
+class Untaken(Exception):
+    """A measure that cannot be taken here; the text says why and what would help."""
+
+
+@dataclass
+class Subject:
+    """One run: what is measured is fetched when a measure first asks for it."""
+
+    options: Options
+    now: datetime
+    days: int
+    """How far back measures look that look back."""
+
+    @property
+    def since(self) -> datetime:
+        """The start of the period."""
+        return self.now - timedelta(days=self.days)
+
+    @cached_property
+    def document(self) -> Document:
+        """The configuration. Raises InvalidInput."""
+        return self.options.document()
+
+    @cached_property
+    def session(self) -> Session:
+        """Keycloak. Raises Misconfigured and KeycloakProblem."""
+        return self.options.session(self.document)
+
+    def environments(self) -> tuple[str, ...]:
+        """The environments that the run is about. Raises InvalidInput."""
+        return self.options.wanted(self.document)
+
+    def audit_files(self) -> Iterator[Path]:
+        """The audit files of Keycloak and admin-sync that may reach into the period, oldest first; rotated ones too.
+
+        Raises Untaken where there is none.
+        """
+        folder = self.options.settings().audit_dir
+        found = [path for path in folder.glob("iam_events.jsonl*") if path.is_file() and _holds_lines(path)]
+        if not found:
+            raise Untaken(f"there is no iam_events.jsonl in {folder}; name the folder in TRADEPULSE_AUDIT_DIR")
+        written = {path: path.stat().st_mtime for path in found}
+        yield from sorted(
+            (path for path in found if written[path] >= self.since.timestamp()), key=lambda one: written[one]
+        )
+
+
+def _holds_lines(path: Path) -> bool:
+    return not path.name.endswith((".lock", ".gz", ".checkpoint")) and ".torn" not in path.name

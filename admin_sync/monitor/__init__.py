@@ -1,0 +1,1 @@
+"""Watching the audit log for what somebody has to be told of."""
