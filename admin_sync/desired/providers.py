@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from admin_sync.desired.facts import Secret, Unknown, digest, same_secret
 from admin_sync.desired.parts import Parts
+from admin_sync.desired.vouching import ADDRESS_MAPPER, asking, nobody, settings
 from admin_sync.load.document import ROLES
 from admin_sync.load.schema import ConfidentialClient, OidcProvider, Provider, WorkloadClient
 from admin_sync.model import MANAGED_ATTRIBUTE, MANAGED_BY, Position, Ref
@@ -70,7 +71,12 @@ def _provider(parts: Parts, alias: str, provider: Provider, *, redeems: bool) ->
     origin = document.at(ROLES, "identity_providers", alias, key=True)
     secret = parts.facts.secrets.get(alias, Unknown("its secret was not looked up"))
     known = parts.current.resources.get(ref)
-    config: dict[str, Any] = {**_COMMON, "clientId": provider.client_id, "defaultScope": "openid profile email"}
+    config: dict[str, Any] = {
+        **_COMMON,
+        **settings(provider),
+        "clientId": provider.client_id,
+        "defaultScope": "openid profile email",
+    }
     if isinstance(provider, OidcProvider):
         if not parts.allowed(provider.issuer):
             reason = f"its issuer is plain http, which {parts.environment} does not take; give it an https URL"
@@ -85,6 +91,7 @@ def _provider(parts: Parts, alias: str, provider: Provider, *, redeems: bool) ->
             _hold(parts, alias, provider, origin, f"its discovery names plain http for {', '.join(refused)}")
             return
         config |= {**endpoints, "clientAuthMethod": "client_secret_post", "pkceEnabled": "true", "pkceMethod": "S256"}
+        config["authorizationUrl"] = asking(endpoints["authorizationUrl"], provider)
     if redeems:
         config |= {
             "jwtAuthorizationGrantEnabled": "true",
@@ -93,6 +100,8 @@ def _provider(parts: Parts, alias: str, provider: Provider, *, redeems: bool) ->
     if isinstance(secret, Unknown):
         _hold(parts, alias, provider, origin, secret.reason)
         return
+    if nobody(provider):
+        parts.warnings.append(f"{ref}: it may vouch for no e-mail address, so nobody can log in by it: email_domains")
     config[SECRET_DIGEST] = _digest(known.attrs.get("config", {}).get(SECRET_DIGEST) if known else None, secret)
     parts.add(
         ref,
@@ -110,6 +119,11 @@ def _provider(parts: Parts, alias: str, provider: Provider, *, redeems: bool) ->
             "config": config,
         },
         secrets=[f"config.{SECRET_DIGEST}"],
+    )
+    parts.add(
+        Ref(PROVIDER_MAPPER, f"{alias}/address"),
+        origin,
+        {"mapper": ADDRESS_MAPPER, "upstream": None, "group": "", "sync_mode": "FORCE"},
     )
     for upstream, path in provider.group_mappings.items():
         parts.add(

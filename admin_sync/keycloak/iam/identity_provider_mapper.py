@@ -21,7 +21,7 @@ CLAIM: Final = "groups"
 
 
 class ProviderMapperAdapter:
-    """Reads and writes the mappers that put a provider's people in groups."""
+    """Reads and writes the mappers that put a provider's people in groups, and the one that checks their address."""
 
     kind = PROVIDER_MAPPER
 
@@ -67,6 +67,14 @@ class ProviderMapperAdapter:
 
 
 def _representation(alias: str, name: str, wanted: Mapping[str, Any]) -> Json:
+    if wanted["upstream"] is None:
+        # A mapper that puts nobody in a group has nothing to set.
+        return {
+            "name": name,
+            "identityProviderAlias": alias,
+            "identityProviderMapper": wanted["mapper"],
+            "config": {"syncMode": wanted["sync_mode"]},
+        }
     claims = json.dumps([{"key": CLAIM, "value": wanted["upstream"]}], separators=(",", ":"))
     return {
         "name": name,

@@ -5,6 +5,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** The claims that we write into a token, and the rules for their values. */
 final class Claims {
@@ -22,7 +23,7 @@ final class Claims {
     private static final Set<String> LEVELS = Set.of(LOWEST_LEVEL, "aal2", "aal3");
 
     /** Seconds that a factor counts, as in realm/base/flows.yaml: a refreshed or offline token is no longer worth it than a login. */
-    private static final long FACTOR_SECONDS = 36_000;
+    static final long FACTOR_SECONDS = 36_000;
 
     private Claims() {
     }
@@ -42,12 +43,13 @@ final class Claims {
     /**
      * Authentication methods (RFC 8176), each once: the password first, then by name. Keycloak lists a method once per
      * flow step that proved it, in the order of a hash map.
+     *
+     * @param methods the claim as Keycloak's own mapper left it; anything but a list is none
+     * @param upstream the methods of a login at an identity provider
      */
-    static List<String> withoutDuplicates(Object methods) {
-        if (!(methods instanceof Collection<?> values)) {
-            return List.of();
-        }
-        return values.stream()
+    static List<String> methods(Object methods, List<String> upstream) {
+        Collection<?> own = methods instanceof Collection<?> values ? values : List.of();
+        return Stream.concat(own.stream(), upstream.stream())
                 .filter(String.class::isInstance)
                 .map(String.class::cast)
                 .distinct()

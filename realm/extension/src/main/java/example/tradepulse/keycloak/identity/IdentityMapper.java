@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
+import example.tradepulse.keycloak.upstream.UpstreamProof;
 import org.keycloak.authentication.authenticators.util.LoAUtil;
 import org.keycloak.models.ClientSessionContext;
 import org.keycloak.models.Constants;
@@ -35,7 +36,7 @@ import org.keycloak.representations.IDToken;
  * carry our ownership mark: what somebody made by hand in the console confers nothing. {@code assurance_level} repeats
  * the {@code acr} that Keycloak's own mapper computed before us, for ten hours after it was proved; {@code auth_time} of
  * an access token is never later than the {@link ProofTime time at which that level was proved}; {@code amr} loses its
- * duplicates, and {@code organization} goes when it is empty.
+ * duplicates and gains the methods that an identity provider was trusted with, and {@code organization} goes when it is empty.
  */
 public final class IdentityMapper extends AbstractOIDCProtocolMapper
         implements OIDCAccessTokenMapper, OIDCIDTokenMapper, UserInfoTokenMapper, TokenIntrospectionTokenMapper {
@@ -65,10 +66,13 @@ public final class IdentityMapper extends AbstractOIDCProtocolMapper
         boolean service = user.getServiceAccountClientLink() != null;
         int level = LoAUtil.getCurrentLevelOfAuthentication(clientSession.getClientSession());
         Optional<Long> proved = ProofTime.of(userSession.getNote(Constants.LOA_MAP), level);
-        String assurance = Claims.assuranceLevel(token.getAcr(), proved, Instant.now().getEpochSecond());
+        long now = Instant.now().getEpochSecond();
+        String assurance = Claims.assuranceLevel(token.getAcr(), proved, now);
         token.setOtherClaims(Claims.ASSURANCE_LEVEL, service ? Claims.LOWEST_LEVEL : assurance);
+        List<String> upstream = UpstreamProof.fromNote(userSession.getNote(UpstreamProof.NOTE))
+                .map(proof -> proof.methodsAt(now, Claims.FACTOR_SECONDS)).orElse(List.of());
         Optional.ofNullable(token.getOtherClaims().get(Claims.AMR))
-                .ifPresent(methods -> token.setOtherClaims(Claims.AMR, Claims.withoutDuplicates(methods)));
+                .ifPresent(methods -> token.setOtherClaims(Claims.AMR, Claims.methods(methods, upstream)));
         // Services judge freshness by the access token. The ID token keeps OpenID Connect's meaning: the last login page.
         if (token instanceof AccessToken && token.getAuth_time() != null) {
             proved.ifPresent(time -> token.setAuth_time(Math.min(time, token.getAuth_time())));

@@ -1,0 +1,196 @@
+"""A realm of these tests' own, made by admin-sync, whose identity providers say what a test tells them to."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from upstream_provider import CLIENT, Issuer, UpstreamServer
+
+from admin_sync.keycloak.connection import Connection, segment
+from stack.layout import CHECKOUT
+from stack.login import HttpLogin, Login, SavedFactor, Tokens
+
+if TYPE_CHECKING:
+    from stack.login.forms import PageReader
+    from tests.conftest import Stack
+
+DOMAIN = "federated.example"
+ASSURANCE = "{claim: acr, levels: {mfa: aal2, phrh: aal3}, methods: [hwk, otp], request: {acr_values: mfa}}"
+GROUPS = "{up-research: research, up-ops: platform}"
+PROVIDERS = {
+    "trusted": f"email_domains: [{DOMAIN}], assurance: {ASSURANCE}, group_mappings: {GROUPS}",
+    "plain": f"email_domains: [{DOMAIN}]",
+    "nobody": "",
+}
+"""What `identity_providers.<name>` says beyond the issuer."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """An account that is known at a provider, with an authenticator app."""
+
+    id: str
+    email: str
+    app: SavedFactor = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Federation:
+    """The realm and the providers."""
+
+    admin: Connection
+    path: str
+    issuer: str
+    audit: Path
+    upstream: UpstreamServer
+    apply: Callable[[], None]
+    """Make the realm again what the configuration says."""
+
+    def at(self, name: str) -> Issuer:
+        """One of the providers."""
+        return self.upstream.issuers[name]
+
+    def forms(self, app: SavedFactor | None = None) -> FederatedLogin:
+        """A fresh session without a browser."""
+        return FederatedLogin(self.issuer, saved=app)
+
+    def login(self, provider: str, app: SavedFactor | None = None, **asked: Any) -> Tokens:
+        """Log in by a provider in a fresh session, as whoever it says."""
+        with self.forms(app) as driver:
+            return driver.by(provider, **asked)
+
+    def account(self, email: str) -> dict[str, Any] | None:
+        """The account of an address."""
+        found = self.admin.get(f"{self.path}/users", email=email, exact=True)
+        return found[0] if found else None
+
+    def links(self, account: str) -> set[str]:
+        """The providers that an account is linked to."""
+        return {one["identityProvider"] for one in self.admin.get(f"{self.path}/users/{account}/federated-identity")}
+
+    def refusals(self, provider: str) -> set[str]:
+        """The reasons of the refused logins by a provider that the server has on record."""
+        events = self.admin.get(f"{self.path}/events", type="IDENTITY_PROVIDER_LOGIN_ERROR", max=100)
+        details = (event.get("details", {}) for event in events)
+        return {one.get("reason", "") for one in details if one.get("identity_provider") == provider}
+
+
+class FederatedLogin(HttpLogin):
+    """Goes to a provider at once; there nobody has to do anything."""
+
+    def by(self, provider: str, **asked: Any) -> Tokens:
+        """Log in by a provider."""
+        return self.login(Login(asked.pop("username", ""), asked.pop("password", ""), provider=provider, **asked))
+
+    def login_again(self, **asked: Any) -> Tokens:
+        """Use the running session, by no provider."""
+        return self.login(Login("", "", **asked))
+
+    def answer(self, page: PageReader, login: Login, new_password: str | None) -> tuple[str, dict[str, str]] | None:
+        """The ordinary answers, and yes to linking an account."""
+        if "kc-register-form" in page.forms and "kc-form-login" not in page.forms:
+            return "kc-register-form", {"submitAction": "linkAccount"}
+        return super().answer(page, login, new_password)
+
+
+@pytest.fixture(scope="session")
+def federation(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    """The realm, made from nothing and gone afterwards."""
+    place = tmp_path_factory.mktemp("federation")
+    name = f"federation{secrets.token_hex(3)}"
+    with UpstreamServer(*PROVIDERS) as upstream:
+        roles = configuration(place / "iam", name, upstream)
+        keep = ("ADMIN_SYNC_KEYCLOAK_URL", "ADMIN_SYNC_REALM", "ADMIN_SYNC_CLIENT_ID", "ADMIN_SYNC_CLIENT_SECRET_FILE")
+        environ = {key: stack.env[key] for key in keep if key in stack.env} | {
+            **{f"SECRET_{one.upper()}": issuer.secret for one, issuer in upstream.issuers.items()},
+            "TRADEPULSE_AUDIT_DIR": str(place / "audit"),
+            "PATH": os.environ["PATH"],
+        }
+
+        def apply() -> None:
+            words = ("apply", "--config", str(roles.parent), "--env", "dev")
+            done = subprocess.run(
+                [sys.executable, "-m", "admin_sync", *words],
+                cwd=CHECKOUT,
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+
+        realm = f"{name}-dev"
+        base = stack.env["TRADEPULSE_ISSUER"].rpartition("/")[0]
+        apply()
+        try:
+            audit = Path(stack.env["TRADEPULSE_AUDIT_DIR"])
+            yield Federation(stack.admin, f"/{realm}", f"{base}/{realm}", audit, upstream, apply)
+        finally:
+            stack.admin.delete(f"/{realm}")
+
+
+def configuration(directory: Path, name: str, upstream: UpstreamServer) -> Path:
+    """The sample with the test's own providers instead of its own."""
+    shutil.copytree(CHECKOUT / "configs" / "iam", directory)
+    roles = directory / "roles.yaml"
+    text = roles.read_text("utf-8").replace("name: tradepulse ", f"name: {name} ")
+    head, _, _ = text.partition("\nidentity_providers:")
+    lines = [
+        f"  {one}: {{type: oidc, issuer: {upstream.issuers[one].url}, client_id: {CLIENT}, "
+        f"client_secret: {{env: SECRET_{one.upper()}}}{', ' + more if more else ''}}}"
+        for one, more in PROVIDERS.items()
+    ]
+    roles.write_text("\n".join([head, "identity_providers:", *lines, ""]), "utf-8")
+    return roles
+
+
+@pytest.fixture
+def newcomer() -> str:
+    """An address that nobody here has."""
+    return f"{secrets.token_hex(6)}@{DOMAIN}"
+
+
+@pytest.fixture(scope="session")
+def new_member(federation: Federation) -> Callable[..., AbstractContextManager[Member]]:
+    """Makes an account that is known at a provider as `at-<address>`, with an authenticator app."""
+
+    @contextmanager
+    def make(*providers: str, password: str | None = None, app: bool = True) -> Iterator[Member]:
+        email, secret = f"{secrets.token_hex(6)}@{DOMAIN}", secrets.token_hex(10)
+        credentials: list[dict[str, Any]] = []
+        if app:
+            data = {"subType": "totp", "period": 30, "digits": 6, "algorithm": "HmacSHA1"}
+            credentials.append(
+                {
+                    "type": "otp",
+                    "secretData": json.dumps({"value": secret}),
+                    "credentialData": json.dumps(data),
+                }
+            )
+        if password is not None:
+            credentials.append({"type": "password", "value": password, "temporary": False})
+        body = {"username": email, "email": email, "emailVerified": True, "enabled": True, "credentials": credentials}
+        identity = federation.admin.post(f"{federation.path}/users", body)
+        assert identity is not None
+        account = f"{federation.path}/users/{segment(identity)}"
+        for provider in providers:
+            link = {"userId": f"at-{email}", "userName": email}
+            federation.admin.post(f"{account}/federated-identity/{provider}", link)
+        try:
+            yield Member(identity, email, SavedFactor(secret=base64.b32encode(secret.encode()).decode()))
+        finally:
+            federation.admin.delete(account)
+
+    return make
