@@ -3,7 +3,7 @@
     make up ─ prerequisites ─▶ install │ fetch │ build ─▶ provision ─▶ start, in order of need ─▶ apply ─▶ story
                  (every step runs as soon as what it needs is done; a second `make up` finds most of it done)
 
-    up ─ services.json ─▶ supervisor ─ spawn ─▶ postgres, keycloak, opa, bundles, neighbours, vault
+    up ─ services.json ─▶ supervisor ─ spawn ─▶ postgres, keycloak, opa, bundles, neighbours, vault, broker, proxy
     status ◀─ state.json ─┘      └─ a crash starts again, later each time; SIGTERM stops all, the database last
 
 What it promises: everything listens on loopback only; every secret is generated, and lies in one file that
@@ -24,6 +24,8 @@ is not ours is never signalled; all of it works as root and as an ordinary user,
     neighbours/       identity providers of others, played by a real OpenID server
     paper_broker/     a broker of ours to practise on: OAuth 2.0 with rotating refresh tokens, and orders
     vault.py          vault-api: root key, schema, run
+    session_broker.py the token exchange: run
+    proxy.py          the DMZ proxy: render its configuration, run the machine's nginx on it
     provision.py      secrets, key pairs, OPA's configuration and `.stack/env`
     settings.py       every setting of the product's programs
     people.py         one-time passwords for the people of dev

@@ -98,7 +98,7 @@ def _delete(layout: Layout, arguments: argparse.Namespace) -> int:
         if old.name != "README.md":
             shutil.rmtree(old) if old.is_dir() else old.unlink()
             say(f"deleted {old}")
-    for place in (outside_home(layout.state / "postgres"), layout.state):
+    for place in (outside_home(layout.state / "postgres"), outside_home(layout.state / "proxy"), layout.state):
         if place.exists():
             shutil.rmtree(place)
             say(f"deleted {place}")

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from stack import proxy
 from stack.files import digest, locked
 from stack.java import java, maven, version
 from stack.layout import Layout
@@ -153,6 +154,8 @@ def service(layout: Layout, ports: Mapping[str, int], *, secrets: Mapping[str, s
         "--http-enabled=true", "--http-host=127.0.0.1", f"--http-port={port}",
         "--http-management-host=127.0.0.1", f"--http-management-port={ports['management']}",
         f"--hostname=http://localhost:{port}",
+        # A client's address comes from the DMZ proxy or from the connection, never from a header of anybody else.
+        "--proxy-headers=xforwarded", f"--proxy-trusted-addresses={proxy.SOURCE}",
         f"--db-url=jdbc:postgresql://127.0.0.1:{ports['postgres']}/keycloak", "--db-username=keycloak",
         "--db-pool-initial-size=5", "--db-pool-max-size=50",
         f"--spi-events-listener--tradepulse-audit--file={layout.audit / 'iam_events.jsonl'}",

@@ -16,6 +16,8 @@ DEFAULTS: Mapping[str, int] = {
     "vault-worker": 8201,
     "neighbours": 8090,
     "paper-broker": 8091,
+    "session-broker": 8300,
+    "proxy": 8280,
 }
 """Port of every service by its name in state.json (`management` is Keycloak's health and metrics)."""
 

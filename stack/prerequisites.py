@@ -9,13 +9,13 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from stack import java, opa
+from stack import java, opa, proxy
 from stack.steps import StepFailed
 
 
 def missing(tools: Path) -> list[str]:
     """One line for everything that is not there, saying what to install; empty if all is well."""
-    return [line for line in (_python(), _java(), _compiler(), _maven(), _opa(tools), _linux()) if line]
+    return [line for line in (_python(), _java(), _compiler(), _maven(), _opa(tools), _nginx(), _linux()) if line]
 
 
 def _python() -> str | None:
@@ -52,6 +52,10 @@ def _opa(tools: Path) -> str | None:
         return None
     wanted, go = (".".join(map(str, version)) for version in (opa.MINIMUM, opa.OLDEST_GO))
     return f"no opa of version {wanted} or newer, and no go {go} or newer to build it: install OPA or Go"
+
+
+def _nginx() -> str | None:
+    return None if proxy.find() else f"no nginx: {proxy.PACKAGE}"
 
 
 def _linux() -> str | None:

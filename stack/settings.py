@@ -6,7 +6,7 @@ import platform
 import shlex
 from collections.abc import Mapping, Sequence
 
-from stack import files, opa
+from stack import files, opa, proxy
 from stack.layout import STATE_VARIABLE, Layout
 from stack.neighbours import ISSUERS
 from stack.paper_broker import run as paper_broker
@@ -73,6 +73,21 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "VAULT_ROTATOR_DATABASE_PASSWORD_FILE": str(secret("postgres-vault_rotator")),
         "VAULT_ROTATOR_CLIENT_ID": "vault-rotator",
         "VAULT_ROTATOR_CLIENT_KEY_FILE": str(secret("client-vault-rotator.pem")),
+        "SESSION_BROKER_URL": f"http://127.0.0.1:{ports['session-broker']}",
+        "SESSION_BROKER_BIND": f"127.0.0.1:{ports['session-broker']}",
+        "SESSION_BROKER_ACCESS_FILE": str(layout.checkout / "configs" / "session-broker" / "access.toml"),
+        "SESSION_BROKER_STATE_DIR": str(layout.state / "session-broker"),
+        "SESSION_BROKER_CLIENT_ID": "session-broker",
+        "SESSION_BROKER_CLIENT_KEY_FILE": str(secret("client-session-broker.pem")),
+        "SESSION_BROKER_LOGOUT_CLIENTS": "tradepulse,tradepulse-cli",
+        "SESSION_BROKER_VAULT_URL": f"http://127.0.0.1:{ports['vault']}",
+        "PROXY_LISTEN": f"127.0.0.1:{ports['proxy']}",
+        "PROXY_NAMES": "localhost,127.0.0.1",
+        "PROXY_BROKER_URL": f"http://127.0.0.1:{ports['session-broker']}",
+        "PROXY_SERVICES": f"vault=http://127.0.0.1:{ports['vault']}",
+        "PROXY_KEYCLOAK_URL": f"http://127.0.0.1:{ports['keycloak']}",
+        "PROXY_REALM": REALM,
+        "PROXY_SOURCE": proxy.SOURCE,
     }
 
 

@@ -36,6 +36,7 @@ def welcome(layout: Layout) -> list[str]:
     return [
         f"Keycloak    {urls['keycloak']}/realms/tradepulse-dev/account",
         f"vault-api   {urls['vault']}/openapi.json",
+        f"DMZ proxy   {urls['proxy']}/v1/  (the vault behind the token exchange; docs/dmz.md)",
         f"OPA         {urls['opa']}",
         f"providers   {urls['neighbours']}/workforce  (OpenID providers of others, played by a real server)",
         f"logins      {layout.secret('logins.txt')}  (one-time passwords of the people of dev)",

@@ -122,6 +122,9 @@ class Supervisor:
                     child.crashes = 0
                 return
             self._log(f"{child.service.name} ended with {code}")
+            # Workers of a program that was killed would keep its port. Its session is its own, as in `_await`.
+            with suppress(ProcessLookupError):
+                os.killpg(child.process.pid, signal.SIGKILL)
             child.process = child.identity = None
             self._failed_once(child, now)
         if child.status != "failed" and now >= child.retry_at:

@@ -6,7 +6,18 @@ import time
 from collections.abc import Collection
 from functools import partial
 
-from stack import control, install, keycloak, neighbours, opa, postgres, prerequisites, vault
+from stack import (
+    control,
+    install,
+    keycloak,
+    neighbours,
+    opa,
+    postgres,
+    prerequisites,
+    proxy,
+    session_broker,
+    vault,
+)
 from stack.files import digest, locked, read_json, write_json
 from stack.keycloak import built_home
 from stack.layout import Layout
@@ -57,6 +68,8 @@ class Up:
             "people": Step("one-time passwords", self._people, ("apply",)),
             "run-vault": Step("start vault-api", self._vault, ("migrate", "apply")),
             "run-vault-worker": Step("start vault worker", self._worker, ("migrate", "apply")),
+            "run-session-broker": Step("start session-broker", self._session_broker, ("apply",)),
+            "run-proxy": Step("start DMZ proxy", self._proxy, ("provision",)),
         }
 
     def install(self) -> None:
@@ -182,6 +195,13 @@ class Up:
 
     def _worker(self) -> str | None:
         return self._started(vault.worker(self._layout, self._ports, read(self._layout)), 60.0)
+
+    def _session_broker(self) -> str | None:
+        return self._started(session_broker.service(self._layout, self._ports, read(self._layout)), 60.0)
+
+    def _proxy(self) -> str | None:
+        port = self._ports["proxy"]
+        return self._started(proxy.service(self._layout, port, self._commands, read(self._layout)), 30.0)
 
 
 def _usual_ports(layout: Layout) -> dict[str, int]:

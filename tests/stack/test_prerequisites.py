@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import prerequisites
+from stack import prerequisites, proxy
 from stack.layout import CHECKOUT, STATE_VARIABLE
 
 
@@ -18,6 +18,7 @@ def bare_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A PATH with nothing on it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(proxy, "PLACES", ())
     return tmp_path
 
 
@@ -32,6 +33,7 @@ def test_everything_missing_is_named_in_one_run(bare_path: Path) -> None:
         "no java",
         "no mvn",
         "no opa of version 1.21.3 or newer, and no go 1.19 or newer to build it",
+        "no nginx",
     ]
     assert all("install" in line and "\n" not in line for line in lines)
 

@@ -15,7 +15,7 @@ from tests.conftest import Stack, run_stack
 
 pytestmark = pytest.mark.integration
 
-OURS = {"vault", "vault-worker", "paper-broker"}
+OURS = {"vault", "vault-worker", "paper-broker", "session-broker", "proxy"}
 LISTEN = "0A"
 LOOPBACK = {
     socket.inet_pton(socket.AF_INET, "127.0.0.1"),
@@ -58,7 +58,7 @@ def test_a_second_up_takes_seconds_and_restarts_nothing(stack: Stack) -> None:
     printed = run_stack(stack.layout, "up", "--no-story")
     assert time.monotonic() - began < 30
     assert control.state(stack.layout)["pids"] == before
-    assert len(before) == 8
+    assert len(before) == 10
     assert any("apply configs/iam" in line and "unchanged" in line for line in printed.splitlines())
 
 
