@@ -35,7 +35,10 @@ SOURCE: Final = "reconcile"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a run is to look at. Times in milliseconds since 1970; `settle` is how old an event has to be at least."""
+    """What a run is to look at. Times in milliseconds since 1970.
+
+    `settle` is how old an event has to be at least, for lines on their way from where no write-ahead file can be read.
+    """
 
     realms: Sequence[str]
     since: int | None
@@ -121,7 +124,11 @@ def reconcile(connection: Connection, settings: Settings, asked: Asked, note: Ca
         for realm, since in begins.items():
             note(f"{realm}: asking Keycloak for its events")
             keeps = kept(connection, realm)
-            found.append(_Found(realm, since, until, keeps, _events(connection, realm, since, until, note)))
+            found.append(
+                _Found(
+                    realm, since, until, keeps, _events(connection, realm, since, until if asked.settle else None, note)
+                )
+            )
         pending = announced(audit)
         note(f"reading {audit.name}")
         files = [path for path in audit_files(audit, asked.others) if path.exists()]
@@ -143,7 +150,9 @@ def _begin(since: int | None, done: int | None, until: int) -> int:
     return 0 if done is None else max(0, min(done, until) - OVERLAP)
 
 
-def _events(connection: Connection, realm: str, since: int, until: int, note: Callable[[str], None]) -> list[Stored]:
+def _events(
+    connection: Connection, realm: str, since: int, until: int | None, note: Callable[[str], None]
+) -> list[Stored]:
     events: list[Stored] = []
     for kind in ("user", "admin"):
         for event in stored(connection, realm, kind, since, until):

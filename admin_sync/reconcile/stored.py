@@ -47,16 +47,18 @@ def kept(connection: Connection, realm: str) -> Kept:
     return Kept(bool(config.get("eventsEnabled")), bool(config.get("adminEventsEnabled")))
 
 
-def stored(connection: Connection, realm: str, kind: Kind, since: int, until: int) -> Iterator[Stored]:
-    """The events of a kind from `since` to `until` (milliseconds, both included), oldest first, each once.
+def stored(connection: Connection, realm: str, kind: Kind, since: int, until: int | None) -> Iterator[Stored]:
+    """The events of a kind from `since` to `until` (milliseconds, both included; None for all there are), oldest first,
+    each once.
 
     Raises KeycloakProblem.
     """
     path = f"/{segment(realm)}/{_PATHS[kind]}"
     size, begin = PAGE, since
+    end = {} if until is None else {"dateTo": until}
     seen: set[str] = set()
     while True:
-        page = connection.get(path, dateFrom=begin, dateTo=until, direction="asc", first=0, max=size) or []
+        page = connection.get(path, dateFrom=begin, **end, direction="asc", first=0, max=size) or []
         for body in page:
             if body["id"] not in seen:
                 seen.add(body["id"])
