@@ -45,6 +45,8 @@ _REASONS: Final[Mapping[str, str]] = {
     "Token is not active": "expired",
     "Token was issued too far in the past to be used now": "expired",
     "Token reuse detected": "reuse_refused",
+    "Audience not found": "audience_unknown",
+    "Sender-constrained tokens are not exchanged": "sender_constrained",
     "Invalid signature": "signature_invalid",
 }
 """Keycloak's words for a refusal as codes of ours. Any other refusal has its OAuth error code."""
@@ -151,14 +153,15 @@ class KeycloakExchange:
             raise ExchangeUnavailable(f"the identity provider answered {reply.status} without JSON") from None
         if reply.status == 200:
             return _token(answer)
-        code = answer.get("error")
+        code, described = answer.get("error"), answer.get("error_description")
+        reason = _REASONS.get(described) if isinstance(described, str) else None
+        if reason is not None:
+            raise ExchangeRefused(reason)
         if not isinstance(code, str) or reply.status not in (400, 401, 403) or code in _OURS:
             _log.error("exchange.failed", status=reply.status, error_code=code if isinstance(code, str) else None)
             raise ExchangeUnavailable(f"the identity provider answered {reply.status}; see that it knows this client")
-        described = answer.get("error_description")
-        reason = _REASONS.get(described) if isinstance(described, str) else None
         # A description that we do not know may repeat what was sent, so it goes no further than this.
-        raise ExchangeRefused(reason or _plain(code))
+        raise ExchangeRefused(_plain(code))
 
 
 def _token(answer: Mapping[str, Any]) -> InternalToken:

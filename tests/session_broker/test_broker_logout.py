@@ -1,0 +1,174 @@
+"""A session that ended is over here at once, for every process, also after a restart; and nobody else can end it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from session_broker.ended import EndedSessions
+from session_broker.verify import VerifiedIdentity
+from tests.identity.token_forge import RSA
+from tests.session_broker.broker_world import World, passed_on, refusal
+
+NOW = int(time.time())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Any:
+    made = World(tmp_path)
+    yield made
+    made.server.stop()
+
+
+async def test_a_logout_ends_the_session_at_once_and_no_other(world: World) -> None:
+    token, other = world.own(), world.own(sid="session-2")
+    async with world.broker() as broker:
+        assert passed_on(await broker.authorize(token)) == token
+        assert (await broker.logout(world.logout_token())).status_code == 200
+        assert refusal(await broker.authorize(token)) == 401
+        assert refusal(await broker.authorize(world.own())) == 401
+        assert passed_on(await broker.authorize(other)) == other
+    reasons = [(line["event"], line["reason"]) for line in world.lines]
+    assert ("session.ended", None) in reasons
+    assert ("session.refused", "session_ended") in reasons
+
+
+async def test_a_logout_holds_after_a_restart_and_in_other_processes(world: World) -> None:
+    token = world.own()
+    async with world.broker() as first, world.broker() as second:
+        assert passed_on(await second.authorize(token)) == token
+        assert (await first.logout(world.logout_token())).status_code == 200
+        assert refusal(await second.authorize(token)) == 401
+    async with world.broker() as third:
+        assert refusal(await third.authorize(token)) == 401
+
+
+async def test_a_logout_of_a_person_ends_what_was_issued_before_and_not_what_comes_after(world: World) -> None:
+    before, after = world.own(sid="session-7"), world.own(sid="session-8", iat=int(time.time()) + 5)
+    async with world.broker() as broker:
+        assert (await broker.logout(world.logout_token(sid=None))).status_code == 200
+        assert refusal(await broker.authorize(before)) == 401
+        assert passed_on(await broker.authorize(after)) == after
+
+
+async def test_our_realm_ends_exchanged_sessions_of_a_person_too(world: World) -> None:
+    token = world.external()
+    async with world.broker() as broker:
+        assert passed_on(await broker.authorize(token))
+        assert (await broker.logout(world.logout_token(sid=None))).status_code == 200
+        assert refusal(await broker.authorize(token)) == 401
+        assert refusal(await broker.authorize(token)) == 401
+
+
+async def test_a_provider_ends_its_own_sessions_and_nobody_elses(world: World) -> None:
+    token = world.external()
+    theirs = world.logout_token(
+        key=RSA, algorithm="RS256", iss=f"{world.place}/workforce", aud="tradepulse", sid="upstream-1"
+    )
+    async with world.broker() as broker:
+        assert passed_on(await broker.authorize(token))
+        assert (await broker.logout(theirs)).status_code == 200
+        assert refusal(await broker.authorize(token)) == 401
+        own = world.own(sid="upstream-1")
+        assert passed_on(await broker.authorize(own)) == own
+
+
+async def test_a_logout_token_is_taken_once(world: World) -> None:
+    token = world.logout_token()
+    async with world.broker() as first, world.broker() as second:
+        answers = [(await broker.logout(token)).status_code for broker in (first, first, second)]
+    assert answers == [200, 400, 400]
+    assert [line["reason"] for line in world.lines if line["outcome"] == "denied"] == ["logout_replayed"] * 2
+
+
+BAD: dict[str, tuple[Callable[[World], str], str]] = {
+    "of a client that is not listed": (lambda w: w.logout_token(aud="tradepulse"), "audience_refused"),
+    "for several": (lambda w: w.logout_token(aud=["tradepulse-cli", "x"]), "audience_refused"),
+    "of an unknown issuer": (lambda w: w.logout_token(iss="http://localhost:9"), "issuer_refused"),
+    "by a provider in our name": (lambda w: w.logout_token(key=RSA, algorithm="RS256"), "key_unknown"),
+    "an access token": (lambda w: w.own(), "purpose_refused"),
+    "an ID token": (lambda w: w.logout_token(nonce="n"), "purpose_refused"),
+    "another event": (lambda w: w.logout_token(events={"urn:other": {}}), "purpose_refused"),
+    "an event that is no object": (
+        lambda w: w.logout_token(events={"http://schemas.openid.net/event/backchannel-logout": True}),
+        "purpose_refused",
+    ),
+    "old": (lambda w: w.logout_token(iat=NOW - 1000, exp=None), "expired"),
+    "expired": (lambda w: w.logout_token(exp=NOW - 100), "expired"),
+    "from the future": (lambda w: w.logout_token(iat=NOW + 500, exp=NOW + 600), "issued_in_future"),
+    "without an id": (lambda w: w.logout_token(jti=None), "claim_missing"),
+    "of nobody": (lambda w: w.logout_token(sid=None, sub=None), "claim_missing"),
+    "with a session that is no text": (lambda w: w.logout_token(sid=7), "claim_malformed"),
+    "no token": (lambda w: "garbage", "malformed"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_a_logout_token_that_is_not_good_ends_nothing(world: World, case: str) -> None:
+    forged, reason = BAD[case]
+    token = world.own()
+    async with world.broker() as broker:
+        answer = await broker.logout(forged(world))
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+        assert passed_on(await broker.authorize(token)) == token
+    assert world.lines[0]["reason"] == f"logout_{reason}"
+
+
+def identity(session: str | None, issued_at: int = NOW) -> VerifiedIdentity:
+    return VerifiedIdentity(
+        provider="internal",
+        issuer="https://realm",
+        subject="ada",
+        session=session,
+        issued_at=issued_at,
+        expires_at=issued_at + 300,
+        token_name="t",
+    )
+
+
+def test_what_a_crash_left_half_swallows_nothing_and_ends_nothing(tmp_path: Path) -> None:
+    ended = EndedSessions(tmp_path)
+    assert ended.end(issuer="https://realm", session="one", subject=None, logout="a", issued_at=NOW)
+    with (tmp_path / "ended-sessions").open("ab") as file:
+        file.write(b"0123456789abcdef")
+    assert ended.end(issuer="https://realm", session="two", subject=None, logout="b", issued_at=NOW)
+    again = EndedSessions(tmp_path)
+    for one in (ended, again):
+        assert one.has(identity("one"))
+        assert one.has(identity("two"))
+        assert not one.has(identity("three"))
+
+
+def test_lines_that_no_token_can_be_older_than_are_dropped_only_when_nobody_reads_them(tmp_path: Path) -> None:
+    first = EndedSessions(tmp_path, clock=lambda: NOW)
+    first.end(issuer="https://realm", session="old", subject=None, logout="a", issued_at=NOW)
+    later = lambda: NOW + 100_000.0  # noqa: E731
+    beside = EndedSessions(tmp_path, clock=later)
+    assert beside.has(identity("old"))
+    beside.end(issuer="https://realm", session="new", subject=None, logout="b", issued_at=NOW + 100_000)
+    assert first.has(identity("new"))
+    first.close()
+    beside.close()
+    alone = EndedSessions(tmp_path, clock=later)
+    assert not alone.has(identity("old"))
+    assert alone.has(identity("new"))
+
+
+def test_of_many_processes_with_one_logout_token_exactly_one_takes_it(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from session_broker.ended import EndedSessions\n"
+        "ended = EndedSessions(pathlib.Path(sys.argv[1]))\n"
+        "end = lambda n: ended.end(issuer='i', session=f's{n}', subject=None, logout=f'l{n}', issued_at=1)\n"
+        "print(sum(end(n) for n in range(50)))"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert sum(int(one.communicate()[0]) for one in running) == 50
