@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from admin_sync.keycloak.connection import KeycloakProblem
 from identity.client_key import ClientKey
 from stack import control
 from stack.layout import Layout
@@ -67,7 +68,7 @@ class Load:
         while not self._stop.is_set():
             try:
                 work()
-            except (httpx.HTTPError, LoginFailed, RuntimeError):
+            except (httpx.HTTPError, KeycloakProblem, LoginFailed, RuntimeError):
                 # The server was killed, or is starting: what was not acknowledged is not counted.
                 self._stop.wait(0.2)
 
