@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 FIELDS = {
     *("seq", "time", "node", "source", "event", "outcome", "actor", "partner", "action", "resource", "reason"),
-    *("decision_id", "trace_id", "session", "ip", "assurance_level", "amr", "key_version", "prev", "hash"),
+    *("decision_id", "trace_id", "session", "ip", "assurance_level", "amr", "key_version", "prev", "hash", "event_id"),
 }
 
 Record = dict[str, Any]
