@@ -12,7 +12,7 @@ OPA := $$($(VENV)/python -m stack.opa)
 LOCK := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs reset demo install test test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault lock
+.PHONY: help up down status logs reset demo install test test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session lock
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,13 +70,16 @@ docs: install ## write what is generated from code again, fail if it was not cur
 	@$(VENV)/python -m admin_sync.reference --check || { $(VENV)/python -m admin_sync.reference; exit 1; }
 	$(PYTEST) -q tests/test_docs.py
 
-bench: bench-sync bench-vault ## every benchmark beside its peers (bench/README.md says which are wanted)
+bench: bench-sync bench-vault bench-session ## every benchmark beside its peers (bench/README.md says which are wanted)
 
 bench-sync: install ## a realm as code: ours and the peers that are here (SIZES=small,medium,large)
 	$(VENV)/python -m bench.sync --sizes $(or $(SIZES),small,medium)
 
 bench-vault: install ## release, store and rotation beside OpenBao
 	$(VENV)/python -m bench.vault
+
+bench-session: install ## the door beside nginx alone and oauth2-proxy, Keycloak's logins and refreshes, faults under load
+	$(VENV)/python -m bench.session
 
 lock: install ## pin requirements/*.in again, with hashes
 	$(LOCK) --output-file requirements/product.txt requirements/product.in

@@ -2,6 +2,7 @@
 
     sync/        a realm as code: admin-sync, keycloak-config-cli, OpenTofu, kcadm
     vault/       release, store and rotation beside OpenBao
+    session/     a checked request through nginx beside oauth2-proxy; what Keycloak does; faults under load
     peers.py     where the other programs are; `python -m bench.peers build` fetches and builds them
     measure.py   wall time, CPU and memory of whole process trees; requests in an access log
     results.py   the result file: its shape, reading, merging, writing

@@ -8,6 +8,7 @@ repository, and a benchmark goes on without those that are not there, saying whi
     BENCH_PROVIDER   the Keycloak Terraform provider      built with Go
     BENCH_BAO        OpenBao                              built with Go
     BENCH_WRK        wrk                                  Debian's package
+    BENCH_OAUTH2_PROXY  oauth2-proxy                      built with Go, by whoever runs the benchmark
 
 `build` needs the sources of keycloak-config-cli (BENCH_KCC_SOURCE) and of OpenBao (BENCH_BAO_SOURCE) as
 directories, because neither can be had from a package registry; the others come through Go's.
@@ -33,6 +34,7 @@ TOFU = "OpenTofu"
 PROVIDER = "Keycloak provider"
 BAO = "OpenBao"
 WRK = "wrk"
+OAUTH2_PROXY = "oauth2-proxy"
 
 _VERSIONS = {KCC: "6.5.0", TOFU: "1.12.6", PROVIDER: "5.9.0", BAO: "2.6.2"}
 _REFUSED = ("alicloudkms", "awskms", "azurekeyvault", "gcpckms", "ocikms", "pkcs11")
@@ -73,6 +75,12 @@ PROGRAMS: Mapping[str, Program] = {
         Program(PROVIDER, "BENCH_PROVIDER", "terraform-provider-keycloak", "python -m bench.peers build provider"),
         Program(BAO, "BENCH_BAO", "bao", "python -m bench.peers build bao"),
         Program(WRK, "BENCH_WRK", "wrk", "apt-get install wrk"),
+        Program(
+            OAUTH2_PROXY,
+            "BENCH_OAUTH2_PROXY",
+            "oauth2-proxy",
+            "go install github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.3, and name it in BENCH_OAUTH2_PROXY",
+        ),
     )
 }
 
@@ -80,7 +88,7 @@ PROGRAMS: Mapping[str, Program] = {
 def version(name: str) -> str:
     """The version that a program says of itself, or the one that `build` builds."""
     path = PROGRAMS[name].find()
-    arguments = {TOFU: ["version"], BAO: ["version"], WRK: ["-v"]}.get(name)
+    arguments = {TOFU: ["version"], BAO: ["version"], WRK: ["-v"], OAUTH2_PROXY: ["--version"]}.get(name)
     if path is not None and arguments is not None:
         told = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
         found = re.search(r"v?(\d+\.\d+(?:\.\d+)?)", told.stdout + told.stderr)

@@ -41,16 +41,18 @@ class Load:
         return sum(self.cpu.values())
 
 
-def run(url: str, script: Path, servers: dict[str, int], *, seconds: int, warm: int = 1) -> Load:
-    """Sixteen connections of one thread for `seconds`, after `warm` seconds that do not count.
+def run(
+    url: str, script: Path, servers: dict[str, int], *, seconds: int, warm: int = 1, connections: int = CONNECTIONS
+) -> Load:
+    """So many connections of one thread for `seconds`, after `warm` seconds that do not count.
 
     servers: process ids by name, whose trees the CPU is counted of. Raises LoadFailed.
     """
     if warm:
-        _wrk(url, script, warm)
+        _wrk(url, script, warm, connections)
     before = {name: cpu_seconds(pid) for name, pid in servers.items()}
     busy, begun = machine_busy(), time.monotonic()
-    told = _wrk(url, script, seconds)
+    told = _wrk(url, script, seconds, connections)
     elapsed = time.monotonic() - begun
     used = {name: cpu_seconds(pid) - before[name] for name, pid in servers.items()}
     requests = int(_found(r"(\d+) requests in", told)[0])
@@ -71,11 +73,11 @@ def best(loads: Sequence[Load]) -> Load:
     return max(loads, key=lambda load: load.rate)
 
 
-def _wrk(url: str, script: Path, seconds: int) -> str:
+def _wrk(url: str, script: Path, seconds: int, connections: int) -> str:
     program = PROGRAMS[WRK].find()
     if program is None:
         raise LoadFailed(PROGRAMS[WRK].absent)
-    words = [str(program), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
+    words = [str(program), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=seconds + 60)  # noqa: S603
     if done.returncode != 0 or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise LoadFailed(done.stdout + done.stderr)
