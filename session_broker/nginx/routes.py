@@ -50,10 +50,9 @@ PUBLIC_REALM = {
     r"/\.well-known/": "/.well-known/openid-configuration",
     "/protocol/openid-connect/": "/protocol/openid-connect/certs",
     "/login-actions/": "/login-actions/authenticate",
-    "/account(?:/|$)": "/account",
     "/device(?:/|$)": "/device",
 }
-"""What of a realm people and clients use. Dynamic registration, SAML and everything new stay closed."""
+"""What of a realm people and clients use. Dynamic registration, SAML, the account console and everything new stay closed."""
 
 BROKER_CALLS = "(?:[a-z0-9][a-z0-9_-]*/(?:login|link|endpoint)(?:/.*)?|after-(?:first|post)-broker-login)"
 """Logins by way of another provider; not the endpoint that would hand out that provider's stored tokens."""
