@@ -43,6 +43,11 @@ record Assurance(String level, List<String> methods) {
         return new Assurance(name(realm, level), methods(realm, userSession));
     }
 
+    /** What the login that is going on has proved so far. */
+    static Assurance proved(KeycloakSession session, RealmModel realm) {
+        return new Assurance(name(realm, ongoing(session.getContext().getAuthenticationSession())), List.of());
+    }
+
     private static Integer ongoing(AuthenticationSessionModel login) {
         return login == null ? null : number(login.getAuthNote(Constants.LEVEL_OF_AUTHENTICATION));
     }

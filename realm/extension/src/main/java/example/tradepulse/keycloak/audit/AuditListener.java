@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -12,6 +13,7 @@ import org.keycloak.credential.CredentialModel;
 import org.keycloak.events.Details;
 import org.keycloak.events.Event;
 import org.keycloak.events.EventListenerProvider;
+import org.keycloak.events.EventType;
 import org.keycloak.events.admin.AdminEvent;
 import org.keycloak.events.admin.AuthDetails;
 import org.keycloak.http.HttpRequest;
@@ -42,6 +44,9 @@ final class AuditListener implements EventListenerProvider {
             Details.IDENTITY_PROVIDER,
             Details.IMPERSONATOR,
             Details.IMPERSONATOR_REALM);
+
+    /** What Keycloak says of a refresh token that was used before; the error itself is that of any bad token. */
+    private static final Set<String> REUSED = Set.of("Maximum allowed refresh token reuse exceeded", "Stale token");
 
     private static final Pattern TRACEPARENT = Pattern.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*");
     private static final Pattern ORGANIZATION_PATH = Pattern.compile("organizations/([0-9a-fA-F-]{36}).*");

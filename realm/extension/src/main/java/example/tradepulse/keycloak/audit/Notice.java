@@ -14,7 +14,7 @@ import org.keycloak.provider.ProviderEvent;
  * @param event the dotted name of the line, for example {@code login.risk}
  * @param success whether it went on
  * @param action what was done or refused
- * @param user whom it is about, who is also the actor
+ * @param user the actor, whom it is about where {@code about} names nobody else; null where a task of the server did it
  * @param login the id that the session has, or will have once the login is through; or null
  * @param reason the stable codes that explain the outcome, or null
  * @param about further pairs of the line's resource; nothing that a person typed
