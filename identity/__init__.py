@@ -15,7 +15,7 @@ In the order of the flow:
   `schema_names.py` names their mistakes; `trace.py` carries the trace id.
 - `settings.py`, `secret.py`: environment variables, and secrets from files only we can read.
 - `service_token.py`: our own services' tokens, `client_key.py` how they prove themselves (RFC 7523);
-  `outbound.py` calls other servers bounded.
+  `outbound.py` calls other servers bounded, `webhook.py` signs what we tell them.
 - `serving.py`: the HTTP server, in one process or several.
 - `logs.py`, `redact.py`: JSON logs to stderr, without secrets.
 

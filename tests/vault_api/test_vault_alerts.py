@@ -23,7 +23,7 @@ from vault_world import QuietServer, VaultProcess, World, private_file
 
 from admin_sync.bundle.source import AlertRoute
 from identity.secret import Secret
-from vault_api.alerts.signing import headers
+from identity.webhook import headers
 
 SECRET = "whsec_" + base64.b64encode(b"shared-with-the-partner").decode()
 

@@ -2,7 +2,6 @@
 
 vault.alert ─ claim ─▶ routes of the partner ─ webhook, signed │ e-mail ─▶ delivered, or again later
 
-signing.py   pure: the Standard Webhooks headers
 message.py   pure: what a webhook and a mail say; no token is in either
 webhook.py   POST to an address that the partner named, through the guard of `identity.destination`
 mail.py      SMTP

@@ -8,8 +8,8 @@ import httpx
 
 from identity.outbound import OutboundError, exchange
 from identity.secret import SecretUnreadable
+from identity.webhook import headers
 from vault_api.alerts.message import Alert, body
-from vault_api.alerts.signing import headers
 from vault_api.brokers.secrets import NamedSecrets
 
 _SECONDS = 10.0
