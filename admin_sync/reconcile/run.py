@@ -131,8 +131,7 @@ def reconcile(connection: Connection, settings: Settings, asked: Asked, note: Ca
             )
         pending = announced(audit)
         note(f"reading {audit.name}")
-        files = [path for path in audit_files(audit, asked.others) if path.exists()]
-        lines = lines_of(files, min(begins.values(), default=0))
+        lines = lines_of(audit_files(audit, asked.others), min(begins.values(), default=0))
         compared = [_compared(one, lines, pending) for one in found]
         if asked.dry_run:
             return Outcome(audit, tuple(compared), None)

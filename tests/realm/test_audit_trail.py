@@ -112,6 +112,27 @@ def test_a_grant_and_its_end_are_recorded_by_whichever_way_they_came(
         )
 
 
+def test_every_line_has_an_id_that_no_other_has_and_keycloaks_own_where_it_stores_the_event(
+    realm: Realm, app_holder: tuple[Person, SavedFactor]
+) -> None:
+    person, _ = app_holder
+    awaited(realm, lambda line: line["event"] == "login" and line["actor"] == person.email)
+    stored = realm.admin.get(f"{realm.path}/events", user=person.id, max=100)
+    written = [line["event_id"] for line in records(realm)]
+    assert stored
+    assert {event["id"] for event in stored} <= set(written)
+    assert len(written) == len(set(written))
+
+
+def test_acting_as_somebody_else_is_recorded_with_who_does_it(realm: Realm, bare_person: Person) -> None:
+    realm.admin.ask(f"{realm.path}/users/{bare_person.id}/impersonation", {})
+    record = awaited(
+        realm, lambda line: line["event"] == "impersonation.started" and line["actor"] == bare_person.email
+    )
+    assert "impersonator=service-account-admin-sync" in record["resource"].split()
+    assert record["session"]
+
+
 def test_the_chain_verifies_and_holds_no_password_and_no_token(
     realm: Realm, app_holder: tuple[Person, SavedFactor]
 ) -> None:

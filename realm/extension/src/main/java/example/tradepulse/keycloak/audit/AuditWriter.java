@@ -39,6 +39,8 @@ final class AuditWriter implements AutoCloseable {
     private static final Duration WAIT_AT_CLOSE = Duration.ofSeconds(10);
     private static final Intent STOP = new Intent("stop", List.of(), Set.of());
 
+    private static final List<String> METRICS = List.of("records", "failures", "refused", "recovered", "unknown");
+
     private final BlockingQueue<Intent> queue = new LinkedBlockingQueue<>();
     private final BlockingQueue<Intent> needless = new LinkedBlockingQueue<>();
     private final CountDownLatch stopping = new CountDownLatch(1);
@@ -71,6 +73,8 @@ final class AuditWriter implements AutoCloseable {
             close(file);
             throw problem;
         }
+        // There from the start, so that an alert is about a number and not about its absence.
+        METRICS.forEach(name -> count(name, 0));
         thread.start();
         LOG.infof("audit goes to %s as node %s, after record %d; %d transactions are to be settled",
                 path, file.node(), file.sequence(), left.unsettled().size());
@@ -92,7 +96,7 @@ final class AuditWriter implements AutoCloseable {
             ahead.write(intent);
             return intent;
         } catch (IOException problem) {
-            Metrics.counter("tradepulse.audit.refused").increment();
+            count("refused", 1);
             needless.add(intent);
             throw problem;
         }
@@ -131,7 +135,7 @@ final class AuditWriter implements AutoCloseable {
 
     private void recovered(Intent intent) {
         boolean unknown = intent.records().stream().anyMatch(record -> "unknown".equals(record.get("outcome")));
-        Metrics.counter(unknown ? "tradepulse.audit.unknown" : "tradepulse.audit.recovered").increment(intent.records().size());
+        count(unknown ? "unknown" : "recovered", intent.records().size());
         queue.add(intent);
     }
 
@@ -178,10 +182,10 @@ final class AuditWriter implements AutoCloseable {
                     file = AuditFile.open(path, node);
                 }
                 file.append(records, done.get(), done::incrementAndGet);
-                Metrics.counter("tradepulse.audit.records").increment(records.size());
+                count("records", records.size());
                 return true;
             } catch (IOException | RuntimeException problem) {
-                Metrics.counter("tradepulse.audit.failures").increment();
+                count("failures", 1);
                 LOG.errorf(problem, "audit: writing to %s failed, %d transactions wait", path, group.size() + queue.size());
                 close(file);
                 file = null;
@@ -213,6 +217,10 @@ final class AuditWriter implements AutoCloseable {
             Thread.currentThread().interrupt();
             return false;
         }
+    }
+
+    private static void count(String name, int more) {
+        Metrics.counter("tradepulse.audit." + name).increment(more);
     }
 
     private static void close(AutoCloseable resource) {
