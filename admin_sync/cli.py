@@ -24,6 +24,7 @@ from admin_sync.commands import (
     doctor,
     login,
     measuring,
+    monitoring,
     planning,
     schema,
 )
@@ -37,6 +38,7 @@ GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     (None, login.app),
     (None, doctor.app),
     (None, measuring.app),
+    (None, monitoring.app),
     (None, schema.app),
     (None, completion.app),
     ("bundle", bundle.app),

@@ -57,6 +57,10 @@ VARIABLES: Final[Mapping[str, str]] = {
     "TRADEPULSE_OAUTH2_AUDIENCE": "what a person's token has to be for; `tradepulse-internal` without it",
     "TRADEPULSE_LOGIN_DIR": "where sessions are kept; `tradepulse/login` below `XDG_STATE_HOME` without it",
     "TRADEPULSE_ENVIRONMENT": "set by us while the base realm of an environment is read; setting it has no effect",
+    "ADMIN_SYNC_MONITOR_WEBHOOK": "where `monitor` sends alerts: an https URL, Standard Webhooks",
+    "ADMIN_SYNC_MONITOR_SECRET_FILE": "the file with the secret that signs them: 24 bytes or more, or `whsec_…`",
+    "ADMIN_SYNC_MONITOR_STATE_DIR": "where `monitor` keeps how far it has read; `observability/monitor` without it",
+    "ADMIN_SYNC_MONITOR_LISTEN": "where `monitor` serves its metrics; `127.0.0.1:8310` without it, port 0 for nowhere",
     "NO_COLOR": "no colours, whatever its value",
     "CI": "no progress lines, whatever its value",
 }

@@ -8,6 +8,7 @@ adopting.py   adopt
 asking.py     explain, who-can
 doctor.py     doctor; probes.py is what it looks at
 measuring.py  metrics
+monitoring.py monitor
 bundle.py     bundle build, publish, freeze, thaw
 auditing.py   audit verify
 schema.py     schema

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from admin_sync.commands.options import Options
 from admin_sync.load.document import Document
+from admin_sync.monitor.follow import family
 from admin_sync.sync import Session
 
 
@@ -51,14 +52,10 @@ class Subject:
         Raises Untaken where there is none.
         """
         folder = self.options.settings().audit_dir
-        found = [path for path in folder.glob("iam_events.jsonl*") if path.is_file() and _holds_lines(path)]
+        found = family(folder / "iam_events.jsonl")
         if not found:
             raise Untaken(f"there is no iam_events.jsonl in {folder}; name the folder in TRADEPULSE_AUDIT_DIR")
         written = {path: path.stat().st_mtime for path in found}
         yield from sorted(
             (path for path in found if written[path] >= self.since.timestamp()), key=lambda one: written[one]
         )
-
-
-def _holds_lines(path: Path) -> bool:
-    return not path.name.endswith((".lock", ".gz", ".checkpoint")) and ".torn" not in path.name
