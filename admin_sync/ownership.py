@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from admin_sync import static_secrets
 from admin_sync.load.document import Document
 from admin_sync.model import Current, Desired, Ref, Resource, index
 from admin_sync.refs import BINDING, CLIENT, RIGHT, USER
@@ -81,6 +82,10 @@ def settle(document: Document, desired: Desired, current: Current) -> tuple[Desi
             found.append(Undeclared(holder, grant, remove))
             if remove:
                 wanted[ref] = _without(wanted[ref], name)
+    for client in static_secrets.held(document, current):
+        # Never taken away by us: whoever runs that client has to give it a key first.
+        if (f"client {client}", static_secrets.GRANT) not in accepted:
+            found.append(Undeclared(f"client {client}", static_secrets.GRANT, removed=False))
     if not remove:
         return desired, current, tuple(sorted(found))
     settled = replace(current, resources=index(had.values()))

@@ -65,6 +65,7 @@ def _keycloak(options: Options, made: Settings) -> Iterator[Probe]:
         yield "clock", lambda: probes.clock(opened[0])
         for realm in probes.realms(options):
             yield f"realm {realm}", partial(probes.realm, opened[0], made, realm)
+        yield "static secrets", lambda: probes.static_secrets(opened[0], options, made)
 
 
 def _looked(probe: Callable[[], str]) -> tuple[str, str]:

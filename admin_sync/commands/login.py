@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from identity.principal import Principal
 
 app = group()
+
+_TOLD: Final = (
+    "TRADEPULSE_ISSUER",
+    "TRADEPULSE_CLI_CLIENT_ID",
+    "TRADEPULSE_OAUTH2_AUDIENCE",
+    "TRADEPULSE_LOGIN_DIR",
+    "XDG_STATE_HOME",
+    "HOME",
+)
+"""The variables that say where a person logs in and where the session is kept."""
 
 
 class Keep(StrEnum):
@@ -60,7 +70,7 @@ def login(
     no_browser: NoBrowser = False,
     store: Stored = None,
 ) -> int:
-    """Log in as yourself, for the programs of this host. Opens a browser; --device where none is."""
+    """Log in as yourself, for the programs of this host: in a browser, or with a code where none is."""
     with _session(options, issuer, browser=not no_browser) as session:
         from identity.login import Kind, Wanted  # noqa: PLC0415
 
@@ -108,12 +118,13 @@ def _session(options: Options, issuer: str | None, *, browser: bool = True) -> I
     from identity.login.commands import exit_code  # noqa: PLC0415
 
     try:
-        yield PersonSession(_registration(options, issuer), folder(options.environ), talk=Terminal(browser=browser))
+        told = {name: options.environ[name] for name in _TOLD if name in options.environ}
+        yield PersonSession(_registration(options, issuer, told), folder(told), talk=Terminal(browser=browser))
     except LoginFailed as failed:
         raise LoginProblem(str(failed), exit_code(failed.code)) from None
 
 
-def _registration(options: Options, issuer: str | None) -> Registration:
+def _registration(options: Options, issuer: str | None, told: dict[str, str]) -> Registration:
     from identity.login import registration  # noqa: PLC0415
 
     if issuer is None and options.environments:
@@ -124,6 +135,5 @@ def _registration(options: Options, issuer: str | None) -> Registration:
             raise Misconfigured("set ADMIN_SYNC_KEYCLOAK_URL, or name the realm with --issuer")
         document = options.document()
         issuer = f"{url.rstrip('/')}/realms/{realm_name(document, options.environments[0])}"
-        environ = {"TRADEPULSE_OAUTH2_AUDIENCE": document.roles.realm.audience, **options.environ}
-        return registration(environ, issuer=issuer)
-    return registration(options.environ, issuer=issuer)
+        return registration({"TRADEPULSE_OAUTH2_AUDIENCE": document.roles.realm.audience, **told}, issuer=issuer)
+    return registration(told, issuer=issuer)

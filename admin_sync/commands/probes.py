@@ -26,6 +26,7 @@ from admin_sync.keycloak.gateway import choose
 from admin_sync.lock import held_by
 from admin_sync.model import Json
 from admin_sync.settings import Settings, read_secret
+from admin_sync.static_secrets import held
 
 _DAY = 86400
 _OLD_KEY = 365 * _DAY
@@ -94,6 +95,21 @@ def realm(connection: Connection, made: Settings, name: str) -> str:
     exists = "exists" if connection.get(f"/{segment(name)}") is not None else "does not exist yet"
     holder = held_by(connection, made.realm, name)
     return f"{exists}, {gateway} gateway, {f'locked by {holder}' if holder else 'not locked'}"
+
+
+def static_secrets(connection: Connection, options: Options, made: Settings) -> str:
+    """Whether anything proves itself with a secret that has to be rotated by hand: clients, and we ourselves."""
+    document = options.document()
+    found = []
+    for environment in options.wanted(document):
+        name = realm_name(document, environment)
+        current = choose(connection, name, made.gateway, made.parallelism, home=made.realm).read(name)
+        found += [f"{client} in {name}" for client in held(document, current)]
+    if found:
+        raise Soon(f"{', '.join(found)}: give each a key or a platform's token, or a dated exception in policies.yaml")
+    if made.client_secret_file is not None and made.client_assertion_file is None:
+        return "no client has one; admin-sync itself does, see docs/workload-identity.md for how it needs none"
+    return "no client has one, nor does admin-sync"
 
 
 def issuers(options: Options, made: Settings) -> str:

@@ -4,6 +4,7 @@
 
     subject.py   what a measure may ask for: each part is had when it is first wanted
     sessions.py  share of interactive sessions with a hardware factor
+    credentials.py  share of service accounts that hold no secret, or nothing at all
 
 A new measure is a function from `Subject` to numbers and a line in `MEASURES`. One that cannot be taken raises
 `Untaken` with the reason, and the others are taken all the same.
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from admin_sync.measures.credentials import credentials_of_clients
 from admin_sync.measures.sessions import factors_of_sessions
 from admin_sync.measures.subject import Subject, Untaken
 from admin_sync.model import Json
@@ -36,5 +38,10 @@ MEASURES: Final[Sequence[Measure]] = (
         "hardware_factors",
         "share of interactive sessions that proved a hardware factor, and any second factor",
         factors_of_sessions,
+    ),
+    Measure(
+        "workload_identity",
+        "share of service accounts that a platform vouches for, and of those without a static secret",
+        credentials_of_clients,
     ),
 )

@@ -48,17 +48,20 @@ class Loopback:
 
     begin: the issuer's URL to send the browser to, given our redirect URI
     read:  the code in a callback's request target; raises NotOurs, or LoginFailed to end the login
+    grace: seconds to wait at the end for the browser to fetch the page that says how it went
     """
 
-    def __init__(self, begin: Callable[[str], str], read: Callable[[str], str]) -> None:
+    def __init__(self, begin: Callable[[str], str], read: Callable[[str], str], *, grace: float = 3.0) -> None:
         self._begin = begin
         self._read = read
+        self._grace = grace
         self._ticket = secrets.token_urlsafe(16)
         self._cookie = f"tradepulse-login-{secrets.token_hex(4)}"
         self._browser = secrets.token_urlsafe(24)
         self._begun = False
         self._lock = threading.Lock()
         self._settled = threading.Event()
+        self._seen = threading.Event()
         self._code: str | None = None
         self._failure: LoginFailed | None = None
         self._server = _Server((HOST, 0), _handler(self))
@@ -91,6 +94,9 @@ class Loopback:
     def wait(self, seconds: float) -> str:
         """The code. Raises LoginFailed: what ended the login, or timed-out."""
         settled = self._settled.wait(seconds)
+        if settled:
+            # The browser is on its way to the page that says how it went; it would find nobody.
+            self._seen.wait(self._grace)
         if self._failure is not None:
             raise self._failure
         if not settled or self._code is None:
@@ -112,8 +118,13 @@ class Loopback:
             if path == CALLBACK:
                 return self._callback(target, cookies)
         if path == "/done":
-            return _page(200, "You are logged in", "You can close this page and go back to the terminal.")
+            return _page(200, "You are logged in", "You can close this page and go back to the terminal.", last=True)
         return _page(404, "Nothing here", "This address is for one login of a program on this computer.")
+
+    def written(self, answer: _Answer) -> None:
+        """An answer has reached the browser."""
+        if answer.last:
+            self._seen.set()
 
     def _begin_login(self, cookies: str | None) -> _Answer:
         if self._settled.is_set():
@@ -126,7 +137,8 @@ class Loopback:
                     "yours, somebody else on this computer can see what you run. Log in again",
                 )
             )
-            return _page(410, "Opened twice", "Another browser opened this login before. Begin again in the terminal.")
+            text = "Another browser opened this login before. Begin again in the terminal."
+            return _page(410, "Opened twice", text, last=True)
         self._begun = True
         cookie = f"{self._cookie}={self._browser}; Path=/; HttpOnly; SameSite=Lax"
         return _Answer(302, b"", {"Location": self._begin(self.redirect_uri), "Set-Cookie": cookie})
@@ -142,7 +154,7 @@ class Loopback:
             return _page(400, "Not this login", "This answer belongs to another login. Begin again in the terminal.")
         except LoginFailed as failure:
             self._end(failure)
-            return _page(400, "You are not logged in", str(failure))
+            return _page(400, "You are not logged in", str(failure), last=True)
         self._settled.set()
         gone = f"{self._cookie}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
         return _Answer(303, b"", {"Location": f"{self.address}/done", "Set-Cookie": gone})
@@ -160,17 +172,18 @@ class Loopback:
 
 
 class _Answer:
-    """Status, body and headers of one answer."""
+    """Status, body and headers of one answer. `last`: whether it tells the person how the login ended."""
 
-    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def __init__(self, status: int, body: bytes, headers: dict[str, str], *, last: bool = False) -> None:
         self.status = status
         self.body = body
         self.headers = headers
+        self.last = last
 
 
-def _page(status: int, title: str, text: str) -> _Answer:
+def _page(status: int, title: str, text: str, *, last: bool = False) -> _Answer:
     page = _PAGE.format(title=escape(title), text=escape(text)).encode()
-    return _Answer(status, page, {"Content-Type": "text/html; charset=utf-8"})
+    return _Answer(status, page, {"Content-Type": "text/html; charset=utf-8"}, last=last)
 
 
 def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
@@ -191,6 +204,7 @@ def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
             self.send_header("X-Content-Type-Options", "nosniff")
             self.end_headers()
             self.wfile.write(answer.body)
+            loopback.written(answer)
 
         def log_message(self, *_: object) -> None:
             """Nothing: the line would hold the code."""

@@ -25,7 +25,7 @@ def read(target: str) -> str:
 
 @pytest.fixture
 def loopback() -> Iterator[Loopback]:
-    with Loopback(lambda redirect: f"{ISSUER}&redirect_uri={redirect}", read) as running:
+    with Loopback(lambda redirect: f"{ISSUER}&redirect_uri={redirect}", read, grace=0.05) as running:
         yield running
 
 

@@ -53,6 +53,8 @@ class ClientAdapter:
             attrs["flow_overrides"] = sorted(found.get("authenticationFlowBindingOverrides") or ())
             attrs["rights"] = sorted(rights.get(found["clientId"], ()))
             attrs["attributes"] = found.get("attributes") or {}
+            # Never wanted and never written: it tells who cannot authenticate, whatever else is set.
+            attrs["bearer_only"] = found.get("bearerOnly", False)
             ref = Ref(CLIENT, found["clientId"])
             yield Resource(ref, attrs, server_id=found["id"], managed=is_managed_client(found))
 
