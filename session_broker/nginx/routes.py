@@ -52,7 +52,7 @@ PUBLIC_REALM = {
     "/login-actions/": "/login-actions/authenticate",
     "/device(?:/|$)": "/device",
 }
-"""What of a realm people and clients use. Dynamic registration, SAML, the account console and everything new stay closed."""
+"""What of a realm is used from outside. Dynamic registration, SAML, the account console and all that is new are not."""
 
 BROKER_CALLS = "(?:[a-z0-9][a-z0-9_-]*/(?:login|link|endpoint)(?:/.*)?|after-(?:first|post)-broker-login)"
 """Logins by way of another provider; not the endpoint that would hand out that provider's stored tokens."""
@@ -84,7 +84,7 @@ def routes(site: Site) -> Iterator[Route]:
     for name in site.services:
         prefix = prefixes.get(name, f"/{name}/")
         yield Route(match=f"~ ^{prefix}", upstream=name, service=name, headers=API_HEADERS, sample=f"{prefix}partners")
-    for path in ("/token", "/backchannel-logout"):
+    for path in () if site.sidecar else ("/token", "/backchannel-logout"):
         yield Route(match=f"= {path}", upstream=BROKER, headers=BROKER_HEADERS, sample=path)
     if site.identity is not None:
         yield from _identity(f"/realms/{site.realm}")

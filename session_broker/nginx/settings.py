@@ -38,6 +38,7 @@ class ProxySettings(BaseSettings):
     burst: int = Field(default=100, ge=1, le=1_000_000)
     connections: int = Field(default=64, ge=1, le=65_535)
     workers: int = Field(default=0, ge=0, le=256)
+    sidecar: bool = False
     access_log: Path = Path("access.log")
 
     @field_validator("names", "services", "balancers", mode="before")
@@ -68,6 +69,7 @@ class ProxySettings(BaseSettings):
             balancers=self.balancers,
             limits=Limits(rate=self.rate, burst=self.burst, connections=self.connections),
             workers=self.workers,
+            sidecar=self.sidecar,
             access_log=self.access_log,
         )
 

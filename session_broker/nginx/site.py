@@ -106,6 +106,7 @@ class Site:
     source:    the address that the proxy calls Keycloak from, so that Keycloak believes forwarded addresses of it alone
     balancers: networks of load balancers before the proxy whose `X-Forwarded-For` is believed; none by default
     workers:   processes, 0 for one on each core
+    sidecar:   only the services' own routes: beside one service on its host, where nobody asks for tokens
     """
 
     names: tuple[str, ...]
@@ -119,6 +120,7 @@ class Site:
     balancers: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     workers: int = 0
+    sidecar: bool = False
     access_log: Path = Path("access.log")
 
     def __post_init__(self) -> None:
@@ -135,6 +137,8 @@ class Site:
             _network(network)
         if self.source:
             _network(f"{self.source}/{32 if '.' in self.source else 128}")
+        if self.sidecar and (self.identity or not self.services):
+            raise SiteRefused("a sidecar has services and nothing else")
         if self.workers < 0:
             raise SiteRefused("workers is a number of processes, or 0 for one on each core")
         if self.access_log != Path("access.log"):

@@ -334,6 +334,7 @@ def test_an_https_upstream_is_believed_only_with_the_right_certificate(
         {"services": {"va ult": Upstream("http://127.0.0.1:1")}},
         {"access_log": Path("/var/log/a b;")},
         {"workers": -1},
+        {"sidecar": True},
     ],
 )
 def test_a_site_that_could_change_its_configuration_is_refused(behind: Behind, wrong: dict[str, object]) -> None:
@@ -356,6 +357,18 @@ def test_a_site_that_could_change_its_configuration_is_refused(behind: Behind, w
 def test_an_upstream_is_an_address_and_https_needs_an_authority(url: str, authority: Path | None) -> None:
     with pytest.raises(SiteRefused):
         Upstream(url, authority)
+
+
+def test_a_sidecar_has_its_service_and_nothing_else(behind: Behind, tmp_path: Path) -> None:
+    behind.forget()
+    with nginx(behind.site(sidecar=True, identity=None, realm=""), tmp_path) as running:
+        statuses = {}
+        for path in ("/v1/partners", "/token", "/backchannel-logout", f"/realms/{REALM}/device"):
+            reply = get(running.port, path)
+            assert reply is not None
+            statuses[path.split("/")[1]] = reply.status
+    assert statuses == {"v1": 200, "token": 404, "backchannel-logout": 404, "realms": 404}
+    assert [seen.all("authorization") for seen in behind.vault.seen] == [["Bearer internal"]]
 
 
 def test_a_site_can_be_said_in_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
