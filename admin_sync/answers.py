@@ -14,7 +14,7 @@ from typing import Final
 from admin_sync.access import closure, group_roles, holdings
 from admin_sync.desired.partners import administrator_roles, allowed_roles
 from admin_sync.load.document import BINDINGS, PARTNERS, ROLES, Document
-from admin_sync.load.schema import WorkloadClient
+from admin_sync.load.schema import Client
 from admin_sync.model import Json, Position
 
 _LEVELS: Final = ("aal1", "aal2", "aal3")
@@ -58,9 +58,10 @@ def _roles_of(document: Document, environment: str, subject: str) -> Iterator[di
         at = document.at(BINDINGS, "bindings", holding.binding)
         yield _grant(holding.way, at, holding.expires, role=holding.role)
     client = document.roles.clients.get(subject)
-    if isinstance(client, WorkloadClient) and _stands(document, client, environment):
-        for number, name in enumerate(client.roles):
-            at = document.at(ROLES, "clients", subject, "roles", number)
+    if client is not None and _stands(document, client, environment):
+        field, names = client.service_roles
+        for number, name in enumerate(names):
+            at = document.at(ROLES, "clients", subject, field, number)
             for reached, way in closure(document, name).items():
                 yield _grant((f"client {subject}", *way), at, None, role=reached)
 
@@ -151,10 +152,11 @@ def _people(document: Document, environment: str, permission: str) -> Iterator[d
 
 def _workloads(document: Document, environment: str, permission: str) -> Iterator[dict[str, Json]]:
     for name, client in document.roles.clients.items():
-        if not isinstance(client, WorkloadClient) or not _stands(document, client, environment):
+        if not _stands(document, client, environment):
             continue
-        for number, role in enumerate(client.roles):
-            at = document.at(ROLES, "clients", name, "roles", number)
+        field, names = client.service_roles
+        for number, role in enumerate(names):
+            at = document.at(ROLES, "clients", name, field, number)
             for reached, way in closure(document, role).items():
                 if _gives(document, reached, permission):
                     one = _grant(way, at, None, subject=f"client {name}", kind="client", partner=None)
@@ -192,7 +194,7 @@ def _of_partners(document: Document, environment: str, permission: str) -> Itera
                 yield {**one, **needed}
 
 
-def _stands(document: Document, client: WorkloadClient, environment: str) -> bool:
+def _stands(document: Document, client: Client, environment: str) -> bool:
     here = client.environments is None or environment in client.environments
     return here and document.enabled(client.enabled_if)
 

@@ -185,8 +185,9 @@ def _federated(document: Document, environment: str) -> frozenset[str]:
 def _clients(document: Document) -> dict[str, Client]:
     return {
         name: Client(
-            environments=frozenset(client.environments or document.environments), roles=frozenset(client.roles)
+            environments=frozenset(client.environments or document.environments),
+            roles=frozenset(client.service_roles[1]),
         )
         for name, client in document.roles.clients.items()
-        if isinstance(client, WorkloadClient) and document.enabled(client.enabled_if)
+        if (isinstance(client, WorkloadClient) or client.service_roles[1]) and document.enabled(client.enabled_if)
     }

@@ -130,7 +130,8 @@ async def _build(settings: BrokerSettings, stack: AsyncExitStack) -> Broker:
             cache_size=settings.cache_size,
         )
 
-    verifiers[settings.issuer] = (INTERNAL, internal(settings.clients))
+    # A token that was exchanged is for the service that it was handed to, and comes back from nobody.
+    verifiers[settings.issuer] = (INTERNAL, internal(settings.clients - {settings.client_id}))
     dispatch = Dispatch(verifiers)
     breaker = CircuitBreaker(failures=settings.breaker_failures, pause=settings.breaker_seconds)
     exchange = KeycloakExchange(

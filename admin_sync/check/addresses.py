@@ -75,6 +75,9 @@ def client_addresses(document: Document) -> Iterator[Finding]:
             reason = _plain_nowhere_local(document, client.environments, client.issuer)
             yield from _finding(document, ROLES, ("clients", name, "issuer"), reason)
             continue
+        if client.logout_url is not None:
+            reason = _plain_nowhere_local(document, client.environments, client.logout_url)
+            yield from _finding(document, ROLES, ("clients", name, "logout_url"), reason)
         for use, uris in client.redirect_uris.items():
             for number, uri in enumerate(uris):
                 place = ("clients", name, "redirect_uris", use, number)

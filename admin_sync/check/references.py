@@ -118,6 +118,14 @@ def client_references(document: Document) -> Iterator[Finding]:
         if service and "client_credentials" not in client.flows:
             place = document.at(ROLES, "clients", name, "service_account_roles", key=True)
             yield Finding.at(place, "flow", "service_account_roles need the flow client_credentials")
+        field, held = client.service_roles
+        yield from roles(("clients", name, field), held)
+        if held and "client_credentials" not in client.flows:
+            place = document.at(ROLES, "clients", name, field, key=True)
+            yield Finding.at(place, "flow", f"{field} need the flow client_credentials")
+        if getattr(client, "exchange_audiences", []) and "token_exchange" not in client.flows:
+            place = document.at(ROLES, "clients", name, "exchange_audiences", key=True)
+            yield Finding.at(place, "flow", "exchange_audiences need the flow token_exchange")
 
 
 def provider_references(document: Document) -> Iterator[Finding]:

@@ -14,7 +14,6 @@ from admin_sync.desired.partners import administrator_roles
 from admin_sync.errors import Finding
 from admin_sync.load.document import BINDINGS, PARTNERS, ROLES, Document
 from admin_sync.load.positions import PathPart
-from admin_sync.load.schema import WorkloadClient
 from admin_sync.model import Position
 
 CODE = "segregation-of-duties"
@@ -27,11 +26,11 @@ def separation_in_things(document: Document) -> Iterator[Finding]:
     for path in groups(document):
         yield from _finding(document, group_place(path), f"group {path}", group_roles(document, path))
     for name, client in document.roles.clients.items():
-        if isinstance(client, WorkloadClient):
-            ways: dict[str, Way] = {}
-            for role in client.roles:
-                ways |= closure(document, role)
-            yield from _finding(document, ("clients", name, "roles"), f"client {name}", ways)
+        field, held = client.service_roles
+        ways: dict[str, Way] = {}
+        for role in held:
+            ways |= closure(document, role)
+        yield from _finding(document, ("clients", name, field), f"client {name}", ways)
     for alias, provider in document.roles.identity_providers.items():
         for upstream, path in provider.group_mappings.items():
             place = ("identity_providers", alias, "group_mappings", upstream)

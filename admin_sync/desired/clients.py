@@ -7,7 +7,8 @@ token of its platform. Everything Keycloak would switch on by itself is said exp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from admin_sync.desired.parts import Parts
@@ -23,6 +24,9 @@ SERVICE_RIGHTS: Final = {
 }
 """Rights of a service account by their name in `roles.yaml`: the client that owns the roles, and the roles."""
 
+EXCHANGE_AUDIENCES: Final = "tradepulse.exchange.audiences"
+"""The client's setting that our extension reads: what its exchanged tokens may be for besides the realm's audience."""
+
 _SCOPES: Final = ("acr", "basic", "organization", "tradepulse-identity")
 
 
@@ -32,6 +36,7 @@ def clients(parts: Parts) -> None:
     audience = document.roles.realm.audience
     if document.roles.environments[parts.environment].base == "ours":
         parts.add(Ref(CLIENT, audience), document.at(ROLES, "realm", "audience"), _representation("Internal audience"))
+        _audiences(parts)
     for name, client in document.roles.clients.items():
         if parts.here(client.environments) and document.enabled(client.enabled_if):
             origin = document.at(ROLES, "clients", name, key=True)
@@ -94,6 +99,7 @@ def _interactive(
         "pkce.code.challenge.method": "S256",
         # A login that asks for no level gets the one that every interactive session needs.
         "default.acr.values": parts.document.policies.assurance.interactive,
+        **_logout(parts, name, client),
     }
     if "device" in client.flows:
         attributes["oauth2.device.authorization.grant.enabled"] = "true"
@@ -124,13 +130,17 @@ def _confidential(parts: Parts, name: str, client: ConfidentialClient, origin: P
         attributes["standard.token.exchange.enabled"] = "true"
     if "jwt_grant" in flows:
         attributes["oauth2.jwt.authorization.grant.enabled"] = "true"
-        attributes["oauth2.jwt.authorization.grant.idp"] = "##".join(_person_providers(parts)) or None
+        providers = _person_providers(parts)
+        attributes["oauth2.jwt.authorization.grant.idp"] = "##".join(providers) or None
+        attributes["oauth2.jwt.authorization.grant.audience"] = _token_audiences(providers)
+        attributes[EXCHANGE_AUDIENCES] = "##".join(sorted(client.exchange_audiences)) or None
     rights = _rights(client) if "client_credentials" in flows else []
     if "client_credentials" in flows:
         settings |= {"service_account": True, "default_scopes": sorted((*_SCOPES, "service_account"))}
     shown = client.display_name or name
     parts.add(Ref(CLIENT, name), origin, _representation(shown, attributes=attributes, rights=rights, **settings))
     _roles(parts, name, client)
+    _held(parts, name, client)
     for right in rights:
         owner, role = right.split(":")
         parts.add(service_right(name, owner, role), origin, {"client": name, "owner": owner, "role": role})
@@ -149,13 +159,44 @@ def _rights(client: ConfidentialClient) -> list[str]:
     return sorted({f"{owner}:{role}" for owner, roles in named for role in roles})
 
 
-def _person_providers(parts: Parts) -> list[str]:
-    """The identity providers whose tokens may be redeemed here: those that people log in with."""
-    return sorted(
-        alias
-        for alias, provider in parts.document.roles.identity_providers.items()
+def _person_providers(parts: Parts) -> dict[str, OidcProvider]:
+    """The identity providers whose tokens may be redeemed here: those that people log in with, by alias."""
+    return {
+        alias: provider
+        for alias, provider in sorted(parts.document.roles.identity_providers.items())
         if isinstance(provider, OidcProvider) and parts.has(Ref(PROVIDER, alias))
-    )
+    }
+
+
+def _token_audiences(providers: Mapping[str, OidcProvider]) -> str | None:
+    """Whom the providers' tokens have to be for, in Keycloak's own spelling of a map with several values.
+
+    Left out, Keycloak would ask for its own issuer, which no token has that was made for somebody's login.
+    """
+    pairs = [
+        {"key": alias, "value": audience}
+        for alias, provider in providers.items()
+        for audience in sorted(set(provider.token_audiences)) or [provider.client_id]
+    ]
+    return json.dumps(pairs, separators=(",", ":")) if pairs else None
+
+
+def _audiences(parts: Parts) -> None:
+    """A client that can do nothing for each audience of a service: Keycloak knows an audience only as a client."""
+    for name, client in parts.document.roles.clients.items():
+        if isinstance(client, ConfidentialClient) and parts.here(client.environments):
+            for audience in client.exchange_audiences:
+                if not parts.has(Ref(CLIENT, audience)) and audience not in parts.document.roles.clients:
+                    origin = parts.document.at(ROLES, "clients", name, "exchange_audiences")
+                    parts.add(Ref(CLIENT, audience), origin, _representation("Audience of a service"))
+
+
+def _logout(parts: Parts, name: str, client: ConfidentialClient | PublicClient) -> dict[str, str | None]:
+    url = client.logout_url
+    if url is not None and not parts.allowed(url):
+        parts.warnings.append(f"client {name}: {url} is plain http, which {parts.environment} does not take; left out")
+        url = None
+    return {"backchannel.logout.url": url, "backchannel.logout.session.required": "true" if url else None}
 
 
 def _workload(parts: Parts, name: str, client: WorkloadClient, origin: Position) -> None:
@@ -170,8 +211,14 @@ def _workload(parts: Parts, name: str, client: WorkloadClient, origin: Position)
         "attributes": {"jwt.credential.issuer": alias, "jwt.credential.sub": client.subject},
     }
     parts.add(Ref(CLIENT, name), origin, _representation(_shown(name, client), **settings))
-    for number, role in enumerate(client.roles):
-        where = parts.document.at(ROLES, "clients", name, "roles", number)
+    _held(parts, name, client)
+
+
+def _held(parts: Parts, name: str, client: Client) -> None:
+    """The platform roles of a client's service account."""
+    field, roles = client.service_roles
+    for number, role in enumerate(roles):
+        where = parts.document.at(ROLES, "clients", name, field, number)
         parts.add(service_binding(name, role), where, {"client": name, "role": role})
 
 

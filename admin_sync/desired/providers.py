@@ -96,6 +96,9 @@ def _provider(parts: Parts, alias: str, provider: Provider, *, redeems: bool) ->
         config |= {
             "jwtAuthorizationGrantEnabled": "true",
             "jwtAuthorizationGrantMaxAllowedAssertionExpiration": _MAX_ASSERTION_AGE,
+            # A bearer token is shown with every request of its holder, to brokers on several hosts. Only our broker can
+            # redeem it, and what it gets ends with it.
+            "jwtAuthorizationGrantAssertionReuseAllowed": "true",
         }
     if isinstance(secret, Unknown):
         _hold(parts, alias, provider, origin, secret.reason)

@@ -86,8 +86,18 @@ class _ClientBase(Section):
     """Where the client exists; everywhere when absent."""
     enabled_if: VariableName | None = None
 
+    @property
+    def service_roles(self) -> tuple[str, list[str]]:
+        """The platform roles of its service account, and the field that lists them."""
+        return "roles", []
 
-class ConfidentialClient(_ClientBase):
+
+class _PeoplesClient(_ClientBase):
+    logout_url: Url | None = None
+    """Where Keycloak says that a session of this client ended (OpenID Connect Back-Channel Logout)."""
+
+
+class ConfidentialClient(_PeoplesClient):
     """A client with a key of its own."""
 
     type: Literal["confidential"]
@@ -97,10 +107,20 @@ class ConfidentialClient(_ClientBase):
     ]
     redirect_uris: dict[Name, list[Url]] = Field(default_factory=dict)
     service_account_roles: list[Literal["organizations:read", "organizations:write"]] = Field(default_factory=list)
+    platform_roles: list[Name] = Field(default_factory=list)
+    """Roles of the platform that its service account holds in every environment where the client is."""
+    exchange_audiences: list[Name] = Field(default_factory=list)
+    """What the tokens that it exchanges may be for besides `realm.audience`, one at a time; one per service that has
+    an audience of its own."""
     roles: dict[Name, ClientRole] = Field(default_factory=dict)
 
+    @property
+    def service_roles(self) -> tuple[str, list[str]]:
+        """See `_ClientBase`."""
+        return "platform_roles", self.platform_roles
 
-class PublicClient(_ClientBase):
+
+class PublicClient(_PeoplesClient):
     """A client on a person's own device, which can keep no secret."""
 
     type: Literal["public"]
@@ -116,6 +136,11 @@ class WorkloadClient(_ClientBase):
     issuer: Url
     subject: Text
     roles: list[Name] = Field(default_factory=list)
+
+    @property
+    def service_roles(self) -> tuple[str, list[str]]:
+        """See `_ClientBase`."""
+        return "roles", self.roles
 
 
 Client = Annotated[ConfidentialClient | PublicClient | WorkloadClient, Field(discriminator="type")]
@@ -149,6 +174,8 @@ class _ProviderBase(Section):
     """The domains whose addresses the provider may vouch for, each written out. With none it lets nobody in,
     because a grant names a person by e-mail."""
     assurance: UpstreamAssurance | None = None
+    token_audiences: list[Text] = Field(default_factory=list)
+    """The audiences of its tokens that may be exchanged for ours (`session-broker`); the client id alone if absent."""
     enabled_if: VariableName | None = None
     environments: list[Name] | None = None
 

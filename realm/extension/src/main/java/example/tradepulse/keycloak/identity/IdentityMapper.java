@@ -7,9 +7,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 
+import example.tradepulse.keycloak.exchange.CarriedProof;
 import example.tradepulse.keycloak.upstream.UpstreamProof;
 import org.keycloak.authentication.authenticators.util.LoAUtil;
+import org.keycloak.models.ClientModel;
 import org.keycloak.models.ClientSessionContext;
 import org.keycloak.models.Constants;
 import org.keycloak.models.KeycloakSession;
@@ -77,9 +80,26 @@ public final class IdentityMapper extends AbstractOIDCProtocolMapper
         if (token instanceof AccessToken && token.getAuth_time() != null) {
             proved.ifPresent(time -> token.setAuth_time(Math.min(time, token.getAuth_time())));
         }
+        if (!service) {
+            CarriedProof.of(session).ifPresent(proof -> carry(token, proof, clientSession.getClientSession().getClient()));
+        }
         // Keycloak's mapper of organization groups leaves an empty object with people who belong to no partner.
         if (token.getOtherClaims().get(Claims.ORGANIZATION) instanceof Map<?, ?> partners && partners.isEmpty()) {
             token.getOtherClaims().remove(Claims.ORGANIZATION);
+        }
+    }
+
+    /** An exchanged token says what the one before it proved, whatever the session says that Keycloak made for it. */
+    private static void carry(IDToken token, CarriedProof proof, ClientModel client) {
+        token.setAcr(proof.level());
+        token.setOtherClaims(Claims.ASSURANCE_LEVEL, proof.level());
+        token.setOtherClaims(Claims.AMR, Claims.methods(proof.methods(), List.of()));
+        token.setAuth_time(proof.time().orElse(null));
+        token.exp(Math.min(token.getExp(), proof.expires()));
+        // Keycloak takes away all but the one audience that is asked for, and refuses to exchange for any other.
+        String audiences = client.getAttribute(CarriedProof.AUDIENCES);
+        if (audiences != null && !audiences.isBlank()) {
+            Stream.of(audiences.split("##")).forEach(token::addAudience);
         }
     }
 
