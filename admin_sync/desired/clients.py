@@ -204,6 +204,9 @@ def _workload(parts: Parts, name: str, client: WorkloadClient, origin: Position)
     if not parts.has(Ref(PROVIDER, alias)):
         parts.wait(Ref(CLIENT, name), origin, f"it waits for {Ref(PROVIDER, alias)}")
         return
+    if parts.resources[Ref(PROVIDER, alias)].attrs.get("provider", client.platform) != client.platform:
+        parts.wait(Ref(CLIENT, name), origin, "another client declares its issuer as another platform; correct one")
+        return
     settings: dict[str, Any] = {
         "authenticator": "federated-jwt",
         "service_account": True,

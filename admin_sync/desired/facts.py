@@ -77,7 +77,7 @@ def gather(
             if isinstance(provider, OidcProvider):
                 issuers.add(provider.issuer)
     for client in document.roles.clients.values():
-        if isinstance(client, WorkloadClient) and document.enabled(client.enabled_if):
+        if isinstance(client, WorkloadClient) and client.platform == "oidc" and document.enabled(client.enabled_if):
             issuers.add(client.issuer)
     discovered = _discover_all(sorted(issuers), timeout)
     keys, warnings = _client_keys(document, jwks_dir)

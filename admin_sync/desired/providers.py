@@ -163,6 +163,9 @@ def _workload_issuer(parts: Parts, client: WorkloadClient, origin: Position) -> 
     if parts.has(ref):
         return
     endpoints = parts.facts.discovered.get(client.issuer, Unknown("its issuer was not asked"))
+    if client.platform == "kubernetes":
+        # Keycloak asks the cluster for its keys, often as a pod of it; from here it need not be in reach.
+        endpoints = {"issuer": client.issuer}
     if not parts.allowed(client.issuer):
         reason = f"the issuer is plain http, which {parts.environment} does not take; give it an https URL"
         endpoints = Unknown(reason)
@@ -173,11 +176,14 @@ def _workload_issuer(parts: Parts, client: WorkloadClient, origin: Position) -> 
         elif not any(pending.ref == ref for pending in parts.pending):
             parts.wait(ref, origin, endpoints.reason)
         return
+    config: dict[str, Any] = {MANAGED_ATTRIBUTE: MANAGED_BY, **endpoints}
+    if client.platform == "oidc":
+        config |= {**_COMMON, "clientId": "workloads-only", "supportsClientAssertions": "true"}
     parts.add(
         ref,
         origin,
         {
-            "provider": "oidc",
+            "provider": client.platform,
             "enabled": True,
             "display_name": f"Workloads of {client.issuer}",
             "trust_email": False,
@@ -187,6 +193,6 @@ def _workload_issuer(parts: Parts, client: WorkloadClient, origin: Position) -> 
             "hide_on_login": True,
             "first_broker_flow": None,
             "post_broker_flow": POST_BROKER_FLOW,
-            "config": {**_COMMON, **endpoints, "clientId": "workloads-only", "supportsClientAssertions": "true"},
+            "config": config,
         },
     )

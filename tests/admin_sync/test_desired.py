@@ -125,6 +125,20 @@ def test_clients_can_do_what_they_declare_and_nothing_else(configuration: Config
     assert clients["tradepulse-internal"]["service_account"] is False
 
 
+def test_a_cluster_is_a_platform_of_its_own_kind_and_is_not_asked_by_us(configuration: Configuration) -> None:
+    configuration.edit(
+        "roles.yaml",
+        "    type: workload\n",
+        "    type: workload\n    platform: kubernetes\n",
+    )
+    resources = wanted(configuration, given=facts(discovered={})).resources
+    alias = workload_alias(ISSUERS["ci"])
+    provider = resources[Ref(PROVIDER, alias)].attrs
+    assert (provider["provider"], provider["link_only"]) == ("kubernetes", True)
+    assert provider["config"]["issuer"] == ISSUERS["ci"]
+    assert resources[Ref(CLIENT, "ci-deployer")].attrs["attributes"]["jwt.credential.issuer"] == alias
+
+
 def test_a_workload_role_is_bound_to_its_account_only_where_it_lives(configuration: Configuration) -> None:
     configuration.environ = HTTPS
     given = facts("https://idp.example", "https://ci.example")

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.integration
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+POD = "system:serviceaccount:settlement:worker"
 SUBJECT = "repo:tradepulse/platform:ref:refs/heads/main"
 
 
@@ -65,7 +66,9 @@ def platform(realm: Realm) -> Iterator[Platform]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"keys": [public]}).encode()
+            url = f"http://127.0.0.1:{server.server_address[1]}/ci"
+            described = {"issuer": url, "jwks_uri": f"{url}/keys"}
+            body = json.dumps(described if "well-known" in self.path else {"keys": [public]}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -99,6 +102,27 @@ def twin(realm: Realm, stack: Stack, platform: Platform) -> Iterator[str]:
     yield client_id
     realm.admin.delete(f"{realm.path}/clients/{identity}")
     realm.admin.delete(f"{realm.path}/identity-provider/instances/{alias}")
+
+
+@pytest.fixture(scope="module")
+def cluster(realm: Realm, platform: Platform, twin: str) -> Iterator[Platform]:
+    """A Kubernetes cluster's issuer, declared as docs/workload-identity.md says; the twin is one of its pods."""
+    alias, issuer = "workload-cluster", platform.url
+    config = {"issuer": issuer, "tradepulse.managed": "somebody"}
+    body = {"alias": alias, "providerId": "kubernetes", "enabled": True, "linkOnly": True, "config": config}
+    place = f"{realm.path}/identity-provider/instances"
+    old = realm.admin.get(f"{place}/workload-twin")
+    # One issuer belongs to one provider.
+    realm.admin.delete(f"{place}/workload-twin")
+    realm.admin.post(place, body)
+    (client,) = realm.admin.get(f"{realm.path}/clients", clientId=twin)
+    pod = {"jwt.credential.issuer": alias, "jwt.credential.sub": POD}
+    realm.admin.put(f"{realm.path}/clients/{client['id']}", {**client, "attributes": {**client["attributes"], **pod}})
+    yield platform
+    realm.admin.put(f"{realm.path}/clients/{client['id']}", client)
+    realm.admin.delete(f"{place}/{alias}")
+    old.pop("internalId")
+    realm.admin.post(place, old)
 
 
 def ask(realm: Realm, assertion: str, **more: str) -> httpx.Response:
@@ -263,6 +287,20 @@ def test_no_person_can_log_in_by_a_platform_of_workloads(realm: Realm, stack: St
     }  # fmt: skip
     answer = httpx.get(f"{realm.issuer}/protocol/openid-connect/auth", params=query, timeout=20)
     assert stack.env["CI_ISSUER"] not in answer.headers.get("Location", "")
+
+
+def test_a_pod_uses_its_token_until_it_ends_and_no_other_pod_does(realm: Realm, cluster: Platform, twin: str) -> None:
+    token = cluster.token(sub=POD, jti=None, exp=int(time.time()) + 600)
+    for _ in range(3):
+        assert ask(realm, token).status_code == 200
+    refused(realm, cluster.token(sub="system:serviceaccount:settlement:other"), client_id=twin)
+    refused(realm, cluster.token(sub=POD, aud="https://kubernetes.default.svc.cluster.local"), client_id=twin)
+    refused(realm, cluster.token(sub=POD, aud=[realm.issuer, "https://kubernetes.default.svc"]), client_id=twin)
+    now = int(time.time())
+    refused(realm, cluster.token(sub=POD, iat=now - 7200, exp=now - 3600), client_id=twin)
+    own = RSAKey.generate_key(2048)
+    forged = jwt.encode({"alg": "RS256", "kid": cluster.key.kid}, cluster.claims(sub=POD), own)
+    refused(realm, forged, client_id=twin)
 
 
 @pytest.fixture

@@ -133,6 +133,8 @@ class WorkloadClient(_ClientBase):
     """A workload that its own platform vouches for with a token; no secret exists."""
 
     type: Literal["workload"]
+    platform: Literal["oidc", "kubernetes"] = "oidc"
+    """Any issuer, whose tokens are good once, or a cluster, whose pods use theirs until it ends."""
     issuer: Url
     subject: Text
     roles: list[Name] = Field(default_factory=list)
