@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,8 +16,9 @@ from typing import Any, Final, Self
 from playwright.sync_api import Dialog, Page, Playwright, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from stack.login.factor import Factor, SavedFactor
+from stack.login.factor import SavedFactor
 from stack.login.oidc import AuthorizationRequest, FirstLogin, Login, LoginFailed, Redirect, Tokens
+from stack.login.pages import KEY_PAGES, PAGES, answer
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS: Final = (
@@ -45,33 +45,12 @@ _LABEL: Final = "virtual security key"
 _SAME_PAGE: Final = 3
 """How often one page may come back (a wrong code, a slow page) before it counts as stuck."""
 
-# The pages of a login by what only they have, the more particular first.
-_PAGES: Final = {
-    "update-password": "#kc-passwd-update-form",
-    "choose-factor": "#tradepulse-choose-factor",
-    "register-key": "#registerWebAuthn",
-    "register-app": "#kc-totp-settings-form",
-    "use-key": "#kc-form-webauthn",
-    "use-app": "#kc-otp-login-form",
-    "password": "#kc-form-login",
-}
-_KEY_PAGES: Final = frozenset({"register-key", "use-key"})
 _ERRORS: Final = "#kc-error-message, .pf-v5-c-alert__title, .kc-feedback-text, [id^=input-error]"
 
 
 def chromium() -> Path | None:
     """Chromium, if this machine has it."""
     return next((Path(found) for name in _NAMES if (found := shutil.which(name))), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Person:
-    """What the pages may ask for."""
-
-    username: str
-    password: str
-    new_password: str | None = None
-    factor: Factor = Factor.SECURITY_KEY
 
 
 class BrowserLogin:
@@ -131,15 +110,14 @@ class BrowserLogin:
 
     def first_login(self, login: FirstLogin) -> Tokens:
         """Replace the temporary password, register the factor. Raises LoginFailed."""
-        person = _Person(login.username, login.temporary_password, login.new_password, login.factor)
-        return self._run(Login(login.username, login.temporary_password, acr=login.acr), person)
+        return self._run(login.login)
 
     def login(self, login: Login) -> Tokens:
         """Log in, or use the running session. Raises LoginFailed."""
-        return self._run(login, _Person(login.username, login.password))
+        return self._run(login)
 
-    def _needs_key(self, name: str) -> bool:
-        return name in _KEY_PAGES or (name == "password" and self._uses_passkey)
+    def _needs_key(self, name: str, login: Login) -> bool:
+        return name in KEY_PAGES or (name == "password" and self._uses_passkey and not login.forgotten)
 
     @property
     def _uses_passkey(self) -> bool:
@@ -165,26 +143,26 @@ class BrowserLogin:
         devtools.send("WebAuthn.disable")
         devtools.detach()
 
-    def _run(self, login: Login, person: _Person) -> Tokens:
+    def _run(self, login: Login) -> Tokens:
         if self._page is None:
             raise LoginFailed("the driver is closed: use it in a with statement")
         with Redirect() as redirect:
             request = AuthorizationRequest(self._issuer, self._client_id, redirect, login)
             try:
-                answer = self._walk(self._page, request.url, redirect, person)
+                answer = self._walk(self._page, request.url, redirect, login)
             except PlaywrightError as problem:
                 # The message of Playwright quotes the page's address, which holds the code after a login.
                 raise LoginFailed(f"the browser failed {_where(self._page)}: {type(problem).__name__}") from None
             return request.tokens(answer)
 
-    def _walk(self, page: Page, url: str, redirect: Redirect, person: _Person) -> dict[str, str]:
+    def _walk(self, page: Page, url: str, redirect: Redirect, login: Login) -> dict[str, str]:
         deadline = time.monotonic() + self._timeout
         self.visited = []
         page.goto(url)
         while time.monotonic() < deadline:
             if redirect.answer is not None:
                 return redirect.answer
-            name = next((name for name, selector in _PAGES.items() if page.locator(selector).count()), None)
+            name = next((name for name, selector in PAGES.items() if page.locator(selector).count()), None)
             if name is None:
                 if page.locator("#kc-error-message").count():
                     break
@@ -194,10 +172,10 @@ class BrowserLogin:
             if self.visited.count(name) > _SAME_PAGE:
                 break
             page.evaluate("window.tradepulseSeen = true")
-            with self._key_plugged_in(page) if self._needs_key(name) else nullcontext():
-                self._answer(page, name, person)
+            with self._key_plugged_in(page) if self._needs_key(name, login) else nullcontext():
+                answer(page, name, login, self._saved, passkey=self._uses_passkey)
                 self._await_next(page, redirect, deadline)
-        raise LoginFailed(f"the login of {person.username} stopped {_where(page)}")
+        raise LoginFailed(f"the login of {login.username} stopped {_where(page)}")
 
     def _await_next(self, page: Page, redirect: Redirect, deadline: float) -> None:
         """Wait until the page that was answered is gone."""
@@ -210,36 +188,6 @@ class BrowserLogin:
                 # The page is being replaced while we ask it.
                 page.wait_for_load_state("domcontentloaded")
             redirect.arrived.wait(0.05)
-
-    def _answer(self, page: Page, name: str, person: _Person) -> None:
-        match name:
-            case "password" if self._uses_passkey:
-                page.click("#authenticateWebAuthnButton")
-            case "password":
-                if page.locator("#username").count() and page.locator("#username").is_visible():
-                    page.fill("#username", person.username)
-                page.fill("#password", person.password)
-                page.click("#kc-login")
-            case "update-password":
-                if person.new_password is None:
-                    raise LoginFailed(f"{person.username} has to set a new password: use first_login")
-                page.fill("#password-new", person.new_password)
-                page.fill("#password-confirm", person.new_password)
-                page.locator("#kc-passwd-update-form [type=submit]").first.click()
-            case "choose-factor":
-                page.click(f"#tradepulse-{person.factor}")
-            case "register-key":
-                page.click("#registerWebAuthn")
-            case "register-app":
-                self._saved.secret = page.input_value("#totpSecret")
-                page.fill("#totp", self._saved.code())
-                page.fill("#userLabel", "authenticator app")
-                page.click("#saveTOTPBtn")
-            case "use-key":
-                page.click("#authenticateWebAuthnButton")
-            case "use-app":
-                page.fill("#otp", self._saved.code())
-                page.click("#kc-login")
 
 
 def _accept(dialog: Dialog) -> None:

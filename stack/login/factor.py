@@ -9,7 +9,7 @@ import hmac
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -31,17 +31,18 @@ class SavedFactor:
     """A registered factor with its secret, which `repr` never shows.
 
     `key` is what the virtual authenticator stores of its credentials; `secret` is the text that
-    Keycloak made for the authenticator app. `to_json` and `from_json` keep it between two runs: the
-    result belongs into a file of mode 0600.
+    Keycloak made for the authenticator app; `recovery_codes` are those that are left, in their order.
+    `to_json` and `from_json` keep it between two runs: the result belongs into a file of mode 0600.
     """
 
     key: list[dict[str, Any]] = field(default_factory=list, repr=False)
     secret: str | None = field(default=None, repr=False)
     last_step: int = field(default=0, repr=False)
+    recovery_codes: list[str] = field(default_factory=list, repr=False)
 
     def to_json(self) -> bytes:
         """The factor as JSON, secrets included."""
-        return orjson.dumps({"key": self.key, "secret": self.secret, "last_step": self.last_step})
+        return orjson.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: bytes) -> SavedFactor:
@@ -62,6 +63,12 @@ class SavedFactor:
             sleep(early * _PERIOD)
         self.last_step = step
         return totp(self.secret, step)
+
+    def recovery_code(self) -> str:
+        """The next recovery code; it is spent. Raises ValueError if none is left."""
+        if not self.recovery_codes:
+            raise ValueError("no recovery code is left")
+        return self.recovery_codes.pop(0)
 
 
 def totp(secret: str, step: int) -> str:

@@ -7,8 +7,10 @@ same. Python's cookie jar does not, so there, and only there, the mark is taken 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
@@ -21,6 +23,9 @@ from stack.login.oidc import AuthorizationRequest, FirstLogin, Login, LoginFaile
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SAME_PAGE: Final = 3
+_SELECT: Final = "kc-select-credential-form"
+_OTHER_WAY: Final = "kc-select-try-another-way-form"
+_RECOVERY: Final = "Recovery Authentication Code"
 _ERROR_CLASSES: Final = ("pf-v5-c-alert__title", "kc-feedback-text")
 
 
@@ -39,6 +44,8 @@ class PageReader(HTMLParser):
         self.ids: set[str] = set()
         self.title = ""
         self.errors = ""
+        self.choices: dict[str, str] = {}
+        """The ways to prove a factor that a page offers: its heading -> the execution to send."""
         self._form: _Form | None = None
         self._into: str | None = None
         self.feed(text)
@@ -52,7 +59,9 @@ class PageReader(HTMLParser):
             self._form = self.forms.setdefault(identity, _Form(values.get("action", "")))
         elif tag == "input" and self._form is not None and values.get("name") and values.get("type") != "checkbox":
             self._form.fields[values["name"]] = values.get("value", "")
-        if identity == "kc-page-title" or tag == "h1":
+        if tag == "h2" and self._form is None:
+            self._into = "choice"
+        elif identity == "kc-page-title" or tag == "h1":
             self._into = "title"
         elif identity.startswith(("input-error", "kc-error-message")) or any(
             name in values.get("class", "") for name in _ERROR_CLASSES
@@ -62,12 +71,14 @@ class PageReader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._form = None
-        if tag in ("h1", "span", "div", "p"):
+        if tag in ("h1", "h2", "span", "div", "p"):
             self._into = None
 
     def handle_data(self, data: str) -> None:
         if self._into == "title":
             self.title = " ".join((self.title + " " + data).split())
+        elif self._into == "choice" and data.strip() and _SELECT in self.forms:
+            self.choices[data.strip()] = self.forms[_SELECT].fields.get("authenticationExecution", "")
         elif self._into == "errors":
             self.errors = " ".join((self.errors + " " + data).split())
 
@@ -105,26 +116,26 @@ class HttpLogin:
         """Replace the temporary password, register an authenticator app. Raises LoginFailed."""
         if login.factor is not Factor.AUTHENTICATOR_APP:
             raise LoginFailed("a security key needs a browser: choose the authenticator app, or install Chromium")
-        return self._run(Login(login.username, login.temporary_password, acr=login.acr), login.new_password)
+        return self._run(login.login)
 
     def login(self, login: Login) -> Tokens:
         """Log in, or use the running session. Raises LoginFailed."""
-        return self._run(login, None)
+        return self._run(login)
 
     def _keep_cookies(self, _response: httpx.Response) -> None:
         for cookie in self._http.cookies.jar:
             cookie.secure = False
 
-    def _run(self, login: Login, new_password: str | None) -> Tokens:
+    def _run(self, login: Login) -> Tokens:
         with Redirect() as redirect:
             request = AuthorizationRequest(self._issuer, self._client_id, redirect, login)
             try:
-                answer = self._walk(request.url, redirect, login, new_password)
+                answer = self._walk(request.url, redirect, login)
             except httpx.HTTPError as problem:
                 raise LoginFailed(f"Keycloak did not answer: {type(problem).__name__}") from None
             return request.tokens(answer)
 
-    def _walk(self, url: str, redirect: Redirect, login: Login, new_password: str | None) -> dict[str, str]:
+    def _walk(self, url: str, redirect: Redirect, login: Login) -> dict[str, str]:
         deadline = time.monotonic() + self._timeout
         self.visited = []
         response = self._http.get(url)
@@ -137,7 +148,7 @@ class HttpLogin:
                 response = self._http.get(url)
                 continue
             page = PageReader(response.text)
-            answered = self.answer(page, login, new_password)
+            answered = self.answer(page, login, login.new_password)
             if answered is None:
                 break
             name, fields = answered
@@ -150,20 +161,46 @@ class HttpLogin:
 
     def answer(self, page: PageReader, login: Login, new_password: str | None) -> tuple[str, dict[str, str]] | None:
         """The form to send and its fields, or None on a page that a program cannot answer."""
-        forms = page.forms
-        if "kc-passwd-update-form" in forms:
+        if "kc-passwd-update-form" in page.forms:
             if new_password is None:
                 raise LoginFailed(f"{login.username} has to set a new password: use first_login")
             return "kc-passwd-update-form", {"password-new": new_password, "password-confirm": new_password}
+        if login.recovery_code and "kc-form-login" not in page.forms and (chosen := self._other_way(page)) is not None:
+            return chosen
+        return next(chain(self._registration(page, login), self._proof(page, login)), None)
+
+    def _registration(self, page: PageReader, login: Login) -> Iterator[tuple[str, dict[str, str]]]:
+        forms = page.forms
         if "tradepulse-choose-factor" in forms:
-            return "tradepulse-choose-factor", {"factor": Factor.AUTHENTICATOR_APP.value}
+            wanted = {"recovery-codes": "on"} if login.recovery_codes else {}
+            yield "tradepulse-choose-factor", {"factor": Factor.AUTHENTICATOR_APP.value, **wanted}
         if "kc-totp-settings-form" in forms:
             fields = forms["kc-totp-settings-form"].fields
             self.factor.secret = fields["totpSecret"]
-            return "kc-totp-settings-form", {**fields, "totp": self.factor.code(), "userLabel": "authenticator app"}
+            yield "kc-totp-settings-form", {**fields, "totp": self.factor.code(), "userLabel": "authenticator app"}
+        if "kc-recovery-codes-settings-form" in forms:
+            fields = forms["kc-recovery-codes-settings-form"].fields
+            self.factor.recovery_codes = fields["generatedRecoveryAuthnCodes"].split(",")
+            yield "kc-recovery-codes-settings-form", fields
+
+    def _proof(self, page: PageReader, login: Login) -> Iterator[tuple[str, dict[str, str]]]:
+        forms = page.forms
+        if "kc-recovery-code-login-form" in forms:
+            yield "kc-recovery-code-login-form", {"recoveryCodeInput": self.factor.recovery_code()}
         if "kc-otp-login-form" in forms:
-            return "kc-otp-login-form", {**forms["kc-otp-login-form"].fields, "otp": self.factor.code()}
+            yield "kc-otp-login-form", {**forms["kc-otp-login-form"].fields, "otp": self.factor.code()}
+        if "username" in forms.get("", _Form("")).fields and not forms[""].action:
+            # The stack's own identity provider takes anybody's word.
+            yield "", {"username": login.username, "claims": login.claims}
         if "kc-form-login" in forms:
             fields = forms["kc-form-login"].fields
-            return "kc-form-login", {**fields, "username": login.username, "password": login.password}
-        return None
+            yield "kc-form-login", {**fields, "username": login.username, "password": login.password}
+
+    @staticmethod
+    def _other_way(page: PageReader) -> tuple[str, dict[str, str]] | None:
+        """The way to the page for a recovery code, from any other that asks for a factor."""
+        if "kc-recovery-code-login-form" in page.forms:
+            return None
+        if _RECOVERY in page.choices:
+            return _SELECT, {"authenticationExecution": page.choices[_RECOVERY]}
+        return (_OTHER_WAY, {"tryAnotherWay": "on"}) if _OTHER_WAY in page.forms else None

@@ -50,6 +50,20 @@ class FirstLogin:
     new_password: str = field(repr=False)
     factor: Factor = Factor.SECURITY_KEY
     acr: str | None = None
+    recovery_codes: bool = False
+    """Whether to ask for recovery codes with the factor."""
+
+    @property
+    def login(self) -> Login:
+        """The same as a login that may be asked to set things up."""
+        return Login(
+            self.username,
+            self.temporary_password,
+            acr=self.acr,
+            factor=self.factor,
+            recovery_codes=self.recovery_codes,
+            new_password=self.new_password,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,18 @@ class Login:
     """The alias of an identity provider to go to at once (`kc_idp_hint`)."""
     action: str | None = None
     """A required action to go through after the login (`kc_action`), e.g. to register another key."""
+    claims: str = ""
+    """What the stack's own provider, which takes anybody's word, is told to sign: JSON, or nothing."""
+    recovery_code: bool = False
+    """Whether to answer with a recovery code where a factor is asked for."""
+    factor: Factor = Factor.SECURITY_KEY
+    """What to register where a factor has to be chosen; without a browser that is the authenticator app."""
+    recovery_codes: bool = False
+    """Whether to ask for recovery codes with that factor."""
+    new_password: str | None = field(default=None, repr=False)
+    """What to set where a new password is asked for."""
+    forgotten: bool = False
+    """Whether to say that the password is forgotten, in a browser that holds a passkey."""
 
 
 class Redirect:

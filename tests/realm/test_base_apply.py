@@ -126,12 +126,17 @@ def test_what_somebody_changed_by_hand_is_found_and_put_right(scratch: Scratch) 
     }
     admin.post(f"{path}/client-scopes/{scope['id']}/protocol-mappers/models", extra)
     admin.put(f"{path}/client-policies/policies", {"policies": []})
+    [door] = admin.get(f"{path}/clients", clientId="admin-cli")
+    admin.put(f"{path}/clients/{door['id']}", {**door, "enabled": True, "standardFlowEnabled": True})
     found = {str(change.ref) for change in scratch.plan().changes}
     assert found == {
         f"realm {scratch.name}",
         "required_action tradepulse-choose-factor",
         "client_scope tradepulse-identity",
         "client_policy tradepulse-every-client",
+        "client_policy tradepulse-confidential-clients",
+        "client_policy tradepulse-no-registration",
+        "builtin_client admin-cli",
     }
     scratch.apply()
     assert scratch.plan().empty

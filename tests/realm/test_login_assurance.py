@@ -136,7 +136,9 @@ def test_a_second_key_can_only_be_registered_with_the_first(
         assert "register-key" not in driver.visited
 
 
-@pytest.mark.parametrize("action", ["CONFIGURE_TOTP", "webauthn-register-passwordless"])
+@pytest.mark.parametrize(
+    "action", ["CONFIGURE_TOTP", "webauthn-register-passwordless", "CONFIGURE_RECOVERY_AUTHN_CODES"]
+)
 def test_a_password_alone_adds_no_factor_beside_a_security_key(
     realm: Realm, key_holder: tuple[Person, SavedFactor], action: str
 ) -> None:
@@ -188,7 +190,7 @@ def test_no_factor_by_sms_voice_or_mail_exists(realm: Realm) -> None:
     names = " ".join(provider["id"] for provider in providers)
     assert not re.search(r"sms|voice|phone|email-otp", names)
     actions = {action["alias"]: action for action in realm.admin.get(f"{realm.path}/authentication/required-actions")}
-    assert not actions["CONFIGURE_RECOVERY_AUTHN_CODES"]["enabled"]
+    assert not actions["CONFIGURE_RECOVERY_AUTHN_CODES"]["defaultAction"]
     assert not actions["VERIFY_EMAIL"]["enabled"]
 
 

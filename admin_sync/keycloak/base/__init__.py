@@ -8,6 +8,7 @@
 - `events`          what Keycloak stores and which listeners it calls
 - `user_profile`    attributes of an account and who may change them
 - `required_action` what a person may be asked to do after the login
+- `builtin_client`  which of Keycloak's own clients are closed
 - `client_scope`    claims, and which scopes a new client gets
 - `client_policy`   rules that every client has to keep (kinds `client_profile` and `client_policy`)
 - `flow`            login flows (`flow_tree` is their normal form), and which one is used where (`flow_binding`)

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from admin_sync.errors import Finding, InvalidInput
-from admin_sync.keycloak.base import client_policy, client_scope, events, flow, realm, required_action, user_profile
+from admin_sync.keycloak.base import (
+    builtin_client,
+    client_policy,
+    client_scope,
+    events,
+    flow,
+    realm,
+    required_action,
+    user_profile,
+)
 from admin_sync.load import strict_yaml
 from admin_sync.load.expand import expand
 from admin_sync.load.positions import PathPart, Source
@@ -123,6 +132,13 @@ def _required_actions(part: _Part, _realm_name: str) -> Iterator[Resource]:
         yield action.resource(Ref(required_action.KIND, alias), attrs)
 
 
+def _builtin_clients(part: _Part, _realm_name: str) -> Iterator[Resource]:
+    for name, state in part.children():
+        yield state.resource(
+            Ref(builtin_client.KIND, name), {"state": state.one_of(frozenset({builtin_client.CLOSED}))}
+        )
+
+
 def _client_scopes(part: _Part, _realm_name: str) -> Iterator[Resource]:
     for name, scope in part.children():
         fields = frozenset({"description", "attributes", "mappers"})
@@ -190,6 +206,7 @@ _FILES: Mapping[str, Mapping[str, _Section]] = {
     "realm.yaml": {"realm": _realm},
     "user_profile.yaml": {"user_profile": _user_profile},
     "events.yaml": {"events": _events},
+    "builtin_clients.yaml": {"builtin_clients": _builtin_clients},
     "client_policies.yaml": {"client_profiles": _client_profiles, "client_policies": _client_policies},
     "client_scopes.yaml": {"client_scopes": _client_scopes},
     "required_actions.yaml": {"required_actions": _required_actions},

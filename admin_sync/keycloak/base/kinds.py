@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from admin_sync.keycloak.adapter import Adapter
+from admin_sync.keycloak.base.builtin_client import BuiltinClientAdapter
 from admin_sync.keycloak.base.client_policy import ClientPolicyAdapter, ClientProfileAdapter
 from admin_sync.keycloak.base.client_scope import ClientScopeAdapter
 from admin_sync.keycloak.base.events import EventsAdapter
@@ -17,6 +18,7 @@ BASE_ADAPTERS: Final[tuple[Adapter, ...]] = (
     RealmAdapter(),
     UserProfileAdapter(),
     EventsAdapter(),
+    BuiltinClientAdapter(),
     ClientProfileAdapter,
     ClientPolicyAdapter,
     ClientScopeAdapter(),

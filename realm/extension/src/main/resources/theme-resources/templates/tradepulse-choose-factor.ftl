@@ -21,6 +21,14 @@
             </button>
             <p id="tradepulse-authenticator-app-help">${msg("tradepulseAuthenticatorAppHelp")}</p>
         </div>
+        <div class="${properties.kcFormGroupClass!}">
+            <label for="tradepulse-recovery-codes">
+                <input id="tradepulse-recovery-codes" name="recovery-codes" type="checkbox"
+                       aria-describedby="tradepulse-recovery-codes-help">
+                ${msg("tradepulseRecoveryCodes")}
+            </label>
+            <p id="tradepulse-recovery-codes-help">${msg("tradepulseRecoveryCodesHelp")}</p>
+        </div>
     </form>
 </#if>
 </@layout.registrationLayout>

@@ -7,12 +7,15 @@ import java.util.Set;
 import org.keycloak.models.UserModel;
 
 /** The second factors that a person may choose from, in the order in which they are offered. */
-enum Factor {
+public enum Factor {
     SECURITY_KEY("security-key", "webauthn-register"),
     AUTHENTICATOR_APP("authenticator-app", "CONFIGURE_TOTP");
 
     /** Credential types that count as a second factor, or as more. */
     private static final Set<String> CREDENTIALS = Set.of("webauthn", "webauthn-passwordless", "otp");
+
+    /** Proves a second factor that was lost, and is no reason to have none. */
+    private static final String RECOVERY = "recovery-authn-codes";
 
     private final String formValue;
     private final String registration;
@@ -37,7 +40,16 @@ enum Factor {
         return user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> isOne(credential.getType()));
     }
 
+    /** Whether somebody can prove more than a password: by a factor, or by recovery codes that are left. */
+    public static boolean isProvable(UserModel user) {
+        return user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> proves(credential.getType()));
+    }
+
     static boolean isOne(String credentialType) {
         return CREDENTIALS.contains(credentialType);
+    }
+
+    public static boolean proves(String credentialType) {
+        return isOne(credentialType) || RECOVERY.equals(credentialType);
     }
 }

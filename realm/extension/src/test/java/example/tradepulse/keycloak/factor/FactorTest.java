@@ -35,4 +35,13 @@ class FactorTest {
         assertFalse(Factor.isOne("password"));
         assertTrue(Factor.isOne("otp"));
     }
+
+    @Test
+    @DisplayName("recovery codes prove a factor and are none")
+    void recovery() {
+        assertFalse(Factor.isOne("recovery-authn-codes"));
+        assertTrue(Factor.proves("recovery-authn-codes"));
+        assertTrue(Factor.proves("webauthn"));
+        assertFalse(Factor.proves("password"));
+    }
 }

@@ -10,15 +10,15 @@ class FurtherFactorTest {
 
     @ParameterizedTest
     @DisplayName("a login that proved no factor adds none to an account that has one")
-    @CsvSource({"-1,true", "0,true", "1,true", "2,false", "3,false"})
-    void needsProof(int level, boolean refused) {
-        assertEquals(refused, FurtherFactor.isRefused(true, true, level));
+    @CsvSource({"false,true", "true,false"})
+    void needsProof(boolean proved, boolean refused) {
+        assertEquals(refused, FurtherFactor.isRefused(true, true, proved));
     }
 
     @ParameterizedTest
-    @DisplayName("a first factor, and anything that registers none, is let through at every level")
+    @DisplayName("a first factor, and anything that adds no way in, is let through without proof")
     @CsvSource({"true,false", "false,true", "false,false"})
-    void others(boolean registers, boolean hasFactor) {
-        assertEquals(false, FurtherFactor.isRefused(registers, hasFactor, 1));
+    void others(boolean addsAWayIn, boolean hasFactor) {
+        assertEquals(false, FurtherFactor.isRefused(addsAWayIn, hasFactor, false));
     }
 }
