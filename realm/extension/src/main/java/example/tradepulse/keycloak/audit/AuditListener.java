@@ -75,6 +75,7 @@ final class AuditListener implements EventListenerProvider {
                 .reason(event.getError());
         Map<String, String> details = event.getDetails() == null ? Map.of() : event.getDetails();
         SAFE_DETAILS.forEach(name -> record.about(name, details.get(name)));
+        record.about("cause", REUSED.contains(details.get(Details.REASON)) ? "refresh_token_reused" : null);
         if (realm != null) {
             asFarAsKnown(() -> record.actor(Actors.name(session, realm, event.getUserId())));
             asFarAsKnown(() -> record.about(Details.CREDENTIAL_TYPE, credentialType(realm, event.getUserId(), details)));
@@ -121,6 +122,10 @@ final class AuditListener implements EventListenerProvider {
     /** Level and methods of the session, and who is behind it where an administrator acts as somebody else. */
     private void ofSession(AuditRecord record, RealmModel realm, Event event) {
         if (event.getSessionId() == null) {
+            // A factor that a login asks for is registered before there is a session.
+            if (event.getType() == EventType.UPDATE_CREDENTIAL) {
+                record.assurance(Assurance.proved(session, realm));
+            }
             return;
         }
         record.assurance(Assurance.of(session, realm, event.getSessionId(), event.getClientId()));
