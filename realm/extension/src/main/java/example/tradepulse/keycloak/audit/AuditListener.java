@@ -75,7 +75,7 @@ final class AuditListener implements EventListenerProvider {
                 .reason(event.getError());
         Map<String, String> details = event.getDetails() == null ? Map.of() : event.getDetails();
         SAFE_DETAILS.forEach(name -> record.about(name, details.get(name)));
-        record.about("cause", REUSED.contains(details.get(Details.REASON)) ? "refresh_token_reused" : null);
+        record.about("cause", REUSED.contains(String.valueOf(details.get(Details.REASON))) ? "refresh_token_reused" : null);
         if (realm != null) {
             asFarAsKnown(() -> record.actor(Actors.name(session, realm, event.getUserId())));
             asFarAsKnown(() -> record.about(Details.CREDENTIAL_TYPE, credentialType(realm, event.getUserId(), details)));
