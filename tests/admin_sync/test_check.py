@@ -43,42 +43,42 @@ NEW_BINDING = "bindings:\n"
         (ROLES, "  viewer:\n", "  Viewer:\n", "roles.yaml:44: name"),
         (ROLES, "includes: [admin, viewer]", "includes: [admin, viewr]", "roles.yaml:70: unknown-role"),
         (ROLES, "includes: [admin, viewer]", "includes: [super_admin]", "roles.yaml:70: include-cycle"),
-        (ROLES, "{roles: [viewer, quant]}", "{roles: [viewer, kwant]}", "roles.yaml:87: unknown-role"),
-        (ROLES, "{roles: [viewer, quant]}", "{roles: [trader, quant]}", "roles.yaml:87: segregation-of-duties"),
-        (ROLES, "night-desk: {roles: []}", "night-desk: {roles: [quant]}", "roles.yaml:91: segregation-of-duties"),
-        (ROLES, "night-desk: {roles: []}", "night-desk: {roles: [nobody]}", "roles.yaml:91: unknown-role"),
+        (ROLES, "{roles: [viewer, quant]}", "{roles: [viewer, kwant]}", "roles.yaml:91: unknown-role"),
+        (ROLES, "{roles: [viewer, quant]}", "{roles: [trader, quant]}", "roles.yaml:91: segregation-of-duties"),
+        (ROLES, "night-desk: {roles: []}", "night-desk: {roles: [quant]}", "roles.yaml:95: segregation-of-duties"),
+        (ROLES, "night-desk: {roles: []}", "night-desk: {roles: [nobody]}", "roles.yaml:95: unknown-role"),
         (ROLES, "includes: [admin, viewer]", "includes: [quant, trader]", "roles.yaml:68: segregation-of-duties"),
-        (ROLES, "tp-platform: platform,", "tp-platform: plattform,", "roles.yaml:134: unknown-group"),
+        (ROLES, "tp-platform: platform,", "tp-platform: plattform,", "roles.yaml:142: unknown-group"),
         (
             ROLES,
             "roles: [sre]\n    environments",
             "roles: [trader, quant]\n    environments",
-            "roles.yaml:121: segregation-of-duties",
+            "roles.yaml:129: segregation-of-duties",
         ),
-        (ROLES, "environments: [dev, staging]", "environments: [dev, stage]", "roles.yaml:122: unknown-environment"),
-        (ROLES, '["http://127.0.0.1/callback"]', '["http://127.0.0.1/*"]', "roles.yaml:103: url"),
-        (ROLES, '["http://127.0.0.1/callback"]', '["http://example.org/x"]', "roles.yaml:103: url"),
-        (ROLES, '["http://127.0.0.1/callback"]', '["https://u:p@example.org/x"]', "roles.yaml:103: url"),
-        (ROLES, '["http://127.0.0.1/callback"]', '["https://ex\u0430mple.org/x"]', "roles.yaml:103: url"),
+        (ROLES, "environments: [dev, staging]", "environments: [dev, stage]", "roles.yaml:130: unknown-environment"),
+        (ROLES, '["http://127.0.0.1/callback"]', '["http://127.0.0.1/*"]', "roles.yaml:107: url"),
+        (ROLES, '["http://127.0.0.1/callback"]', '["http://example.org/x"]', "roles.yaml:107: url"),
+        (ROLES, '["http://127.0.0.1/callback"]', '["https://u:p@example.org/x"]', "roles.yaml:107: url"),
+        (ROLES, '["http://127.0.0.1/callback"]', '["https://ex\u0430mple.org/x"]', "roles.yaml:107: url"),
         (ROLES, "audience: tradepulse-internal", "audience: account", "roles.yaml:7: reserved-name"),
         (ROLES, "display_name: TradePulse", 'display_name: "${MOCK_CLIENT_SECRET}"', "roles.yaml:6: secret-variable"),
-        (ROLES, '["http://127.0.0.1/callback"]', '["javascript:alert(1)"]', "roles.yaml:103: url"),
-        (ROLES, '["http://127.0.0.1/callback"]', '["https://example.org/x#y"]', "roles.yaml:103: url"),
-        (ROLES, "${WORKFORCE_ISSUER:-http://localhost:8090/workforce}", "http://idp.example", "roles.yaml:131: url"),
+        (ROLES, '["http://127.0.0.1/callback"]', '["javascript:alert(1)"]', "roles.yaml:107: url"),
+        (ROLES, '["http://127.0.0.1/callback"]', '["https://example.org/x#y"]', "roles.yaml:107: url"),
+        (ROLES, "${WORKFORCE_ISSUER:-http://localhost:8090/workforce}", "http://idp.example", "roles.yaml:139: url"),
         (
             ROLES,
             "${WORKFORCE_ISSUER:-http://localhost:8090/workforce}",
             "${NOWHERE_SET}",
-            "roles.yaml:131: unset-variable",
+            "roles.yaml:139: unset-variable",
         ),
         (
             ROLES,
             "client_secret: {env: WORKFORCE_CLIENT_SECRET}",
             "client_secret: hunter2",
-            "roles.yaml:133: secret-value",
+            "roles.yaml:141: secret-value",
         ),
-        (ROLES, "type: public", "type: pubic", "roles.yaml:104: wrong-value"),
-        (ROLES, "  vault-api:\n", "  realm-management:\n", "roles.yaml:111: reserved-name"),
+        (ROLES, "type: public", "type: pubic", "roles.yaml:110: wrong-value"),
+        (ROLES, "  vault-api:\n", "  realm-management:\n", "roles.yaml:119: reserved-name"),
         (
             ROLES,
             "permissions: [connection:read]\n\ngroups",
@@ -145,8 +145,8 @@ def test_mistakes_of_every_sort_are_reported_in_one_run_and_sorted(configuration
     for code in ("unknown-field", "unknown-permission", "include-cycle", "missing", "no-offset"):
         assert code in found
     places = [(one.file, one.line) for one in caught.value.findings if one.code == "segregation-of-duties"]
-    assert (ROLES, 91) in places
-    assert (ROLES, 134) in places, "the identity provider's mapping is named as well"
+    assert (ROLES, 95) in places
+    assert (ROLES, 142) in places, "the identity provider's mapping is named as well"
     order = [(one.file, one.line, one.column) for one in caught.value.findings]
     assert order == sorted(order)
     assert caught.value.exit_code == 3
@@ -232,7 +232,7 @@ def test_an_expired_grant_is_no_error_and_no_conflict(configuration) -> None:
 
 def test_plain_http_is_for_environments_of_local_people(configuration) -> None:
     configuration.edit(ROLES, "environments: [dev]", "environments: [prod]")
-    assert findings(configuration) == ["roles.yaml:142: url"]
+    assert findings(configuration) == ["roles.yaml:156: url"]
 
 
 def test_an_unknown_file_is_named_because_nothing_would_read_it(configuration) -> None:

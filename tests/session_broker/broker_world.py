@@ -184,7 +184,7 @@ class World:
     async def broker(self, **settings: str) -> AsyncIterator[Caller]:
         """A broker that serves, and a caller of it. Settings are named as variables, without their prefix."""
         given = {**self.environment, **{f"SESSION_BROKER_{name.upper()}": value for name, value in settings.items()}}
-        with _environment({**given, "PLACE": self.place}):
+        with environment({**given, "PLACE": self.place}):
             read = BrokerSettings()
             async with open_broker(read) as broker:
                 transport = httpx.ASGITransport(create_server(broker), client=("127.0.0.1", 1))
@@ -252,11 +252,11 @@ def refusal(response: httpx.Response) -> int:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
     """Environment variables for the time of a block; everything of ours that was set before is away."""
     before = dict(os.environ)
     for name in before:
-        if name.startswith(("TRADEPULSE_", "SESSION_BROKER_")):
+        if name.startswith(("TRADEPULSE_", "SESSION_BROKER_", "WORKFORCE_")):
             del os.environ[name]
     os.environ.update(values)
     try:
@@ -270,4 +270,4 @@ def _changed(claims: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**claims, **changes}.items() if value is not None}
 
 
-__all__ = ["AUDIENCE", "OTHER_RSA", "Caller", "World", "passed_on", "refusal"]
+__all__ = ["AUDIENCE", "OTHER_RSA", "Caller", "World", "environment", "passed_on", "refusal"]
