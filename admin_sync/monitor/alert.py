@@ -6,11 +6,29 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from admin_sync.monitor.line import Line
+
+KINDS: Final = (
+    "mfa.failed_repeatedly",
+    "mfa.locked_out",
+    "mfa.bypass_attempt",
+    "mfa.registered_unproved",
+    "mfa.recovery_code_used",
+    "access.emergency_login",
+    "access.emergency",
+    "session.refresh_token_reused",
+    "access.separation.refused",
+    "access.separation.withheld",
+    "access.separation.rules.refused",
+    "login.denied_by_risk",
+    "audit.lines_missing",
+    "audit.chain_restarted",
+)
+"""Every kind of alert; docs/monitoring.md says what each means, and observability/alerts what is made of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +65,12 @@ class Alert:
 
 
 def raised(line: Line, kind: str, severity: str, summary: str, *before: str, **detail: Any) -> Alert:
-    """The alert that a line causes. Its id follows from the line and the kind alone."""
+    """The alert that a line causes. Its id follows from the line and the kind alone.
+
+    Raises ValueError for a kind that is not in `KINDS`.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{kind} is no kind of alert")
     digest = hashlib.sha256(f"{kind}\n{line.name}\n{_seconds(line.time)}".encode()).hexdigest()
     about = {"ip": line.ip, "session": line.session, "reason": line.reason, **detail}
     return Alert(
