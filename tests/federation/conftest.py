@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import secrets
@@ -53,10 +52,7 @@ class Federation:
     admin: Connection
     path: str
     issuer: str
-    audit: Path
     upstream: UpstreamServer
-    apply: Callable[[], None]
-    """Make the realm again what the configuration says."""
 
     def at(self, name: str) -> Issuer:
         """One of the providers."""
@@ -119,24 +115,19 @@ def federation(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "PATH": os.environ["PATH"],
         }
 
-        def apply() -> None:
-            words = ("apply", "--config", str(roles.parent), "--env", "dev")
-            done = subprocess.run(
-                [sys.executable, "-m", "admin_sync", *words],
-                cwd=CHECKOUT,
-                env=environ,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-
         realm = f"{name}-dev"
         base = stack.env["TRADEPULSE_ISSUER"].rpartition("/")[0]
-        apply()
+        done = subprocess.run(
+            [sys.executable, "-m", "admin_sync", "apply", "--config", str(roles.parent), "--env", "dev"],
+            cwd=CHECKOUT,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
         try:
-            audit = Path(stack.env["TRADEPULSE_AUDIT_DIR"])
-            yield Federation(stack.admin, f"/{realm}", f"{base}/{realm}", audit, upstream, apply)
+            yield Federation(stack.admin, f"/{realm}", f"{base}/{realm}", upstream)
         finally:
             stack.admin.delete(f"/{realm}")
 
@@ -189,7 +180,7 @@ def new_member(federation: Federation) -> Callable[..., AbstractContextManager[M
             link = {"userId": f"at-{email}", "userName": email}
             federation.admin.post(f"{account}/federated-identity/{provider}", link)
         try:
-            yield Member(identity, email, SavedFactor(secret=base64.b32encode(secret.encode()).decode()))
+            yield Member(identity, email, SavedFactor(secret=secret))
         finally:
             federation.admin.delete(account)
 

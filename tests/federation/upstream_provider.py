@@ -68,7 +68,7 @@ class Issuer:
 
     def person(self, email: str, subject: str | None = None, **claims: Any) -> None:
         """Say from now on that the person is this one."""
-        self.claims = {"sub": subject or f"at-{email}", "email": email, "email_verified": True, **claims}
+        self.claims = {"sub": subject or f"at-{email}", "email": email, "email_verified": True} | claims
         self.profile, self.sign = None, signed
 
 

@@ -78,7 +78,8 @@ public final class IdentityMapper extends AbstractOIDCProtocolMapper
                 .ifPresent(methods -> token.setOtherClaims(Claims.AMR, Claims.methods(methods, upstream)));
         // Services judge freshness by the access token. The ID token keeps OpenID Connect's meaning: the last login page.
         if (token instanceof AccessToken && token.getAuth_time() != null) {
-            proved.ifPresent(time -> token.setAuth_time(Math.min(time, token.getAuth_time())));
+            // A factor used here after an older login at a provider is newer than that login, which Keycloak then tells.
+            proved.ifPresent(time -> token.setAuth_time(level > 1 ? time : Math.min(time, token.getAuth_time())));
         }
         if (!service) {
             CarriedProof.of(session).ifPresent(proof -> carry(token, proof, clientSession.getClientSession().getClient()));
