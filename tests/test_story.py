@@ -22,6 +22,7 @@ PROVED = (
     "the factor was used, and the token names our audience alone",
     "sealed under Acme Capital's own key",
     "the access token places an order; the refresh token stays inside",
+    "the proxy knows who asks, believes no header of theirs, and shows nothing else",
     "404, word for word the answer for a partner that does not exist",
     "as the vault's own database role, with another partner's setting: 0 rows",
     "both chains verify and hold no token",

@@ -36,6 +36,7 @@ class Story:
         self._tell = narrator
         self._realm = settings["TRADEPULSE_ISSUER"].rsplit("/", 1)[-1]
         self._vault = httpx.Client(base_url=f"http://{settings['VAULT_BIND']}", timeout=15)
+        self._proxy = httpx.Client(base_url=f"http://{settings['PROXY_LISTEN']}", timeout=15)
         self._broker_token = ""
 
     def tell(self) -> None:
@@ -46,6 +47,7 @@ class Story:
             token = self._stepped_up(login, again)
         self._linked(token)
         self._released(token)
+        self._guarded(token)
         self._refused()
         self._sealed()
         self._accounted()
@@ -119,6 +121,20 @@ class Story:
             expect(order.status_code == 201, "an order that is taken", f"{order.status_code} {order.text[:200]}")
             self._tell.say(order.text)
             self._tell.good("the access token places an order; the refresh token stays inside")
+
+    def _guarded(self, tokens: Tokens) -> None:
+        with self._tell.step("The same from outside, through the DMZ proxy"):
+            release = f"{CONNECTION}/credential/release"
+            reply = self._proxy.post(release, headers=_bearer(tokens))
+            expect(reply.status_code == 200, "the token", f"{reply.status_code} {reply.text[:300]}")
+            forged = {"X-TradePulse-Authorization": _bearer(tokens)["Authorization"]}
+            reply = self._proxy.post(release, headers=forged)
+            expect(reply.status_code == 401, "no belief in a header of ours", reply.status_code)
+            for path in ("/admin/", "/v1/..%2fadmin/", "/metrics"):
+                reply = self._proxy.get(path)
+                expect(reply.status_code in (400, 404), f"nothing at {path}", reply.status_code)
+                self._tell.say(f"{path:16} {reply.status_code}")
+            self._tell.good("the proxy knows who asks, believes no header of theirs, and shows nothing else")
 
     def _refused(self) -> None:
         with self._tell.step("An analyst of Birch Research asks for it too"):
