@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from upstream_provider import CLIENT, Issuer, UpstreamServer
 
@@ -86,6 +89,19 @@ class Federation:
 class FederatedLogin(HttpLogin):
     """Goes to a provider at once; there nobody has to do anything."""
 
+    instead_of_password: str | None = None
+    """The provider to which to go from a page that asks for a password."""
+    page = ""
+    """The text of the last page."""
+
+    def __init__(self, issuer: str, *, saved: SavedFactor | None = None) -> None:
+        super().__init__(issuer, saved=saved)
+        self._http.event_hooks["response"].append(self._keep_page)
+
+    def _keep_page(self, response: httpx.Response) -> None:
+        response.read()
+        self.page = response.text
+
     def by(self, provider: str, **asked: Any) -> Tokens:
         """Log in by a provider."""
         return self.login(Login(asked.pop("username", ""), asked.pop("password", ""), provider=provider, **asked))
@@ -98,6 +114,11 @@ class FederatedLogin(HttpLogin):
         """The ordinary answers, and yes to linking an account."""
         if "kc-register-form" in page.forms and "kc-form-login" not in page.forms:
             return "kc-register-form", {"submitAction": "linkAccount"}
+        if "kc-form-login" in page.forms and self.instead_of_password is not None:
+            # Keycloak takes the link to a provider as a form as well, and the other provider comes back by itself.
+            (link,) = re.findall(rf'id="social-{self.instead_of_password}"[^>]*href="([^"]+)"', self.page)
+            page.forms["kc-form-login"].action = html.unescape(link)
+            return "kc-form-login", {}
         return super().answer(page, login, new_password)
 
 

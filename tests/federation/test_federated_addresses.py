@@ -125,3 +125,17 @@ def test_the_owner_links_a_provider_with_password_and_factor(
         ).claims()
         assert claims["sub"] == person.id
         assert federation.links(person.id) == {"trusted"}
+
+
+def test_a_provider_that_is_linked_does_not_stand_in_for_password_and_factor(
+    federation: Federation, new_member: Callable[..., AbstractContextManager[Member]]
+) -> None:
+    with new_member("plain", password="the password of its owner") as person:
+        federation.at("plain").person(person.email)
+        federation.at("trusted").person(person.email, "of somebody else", acr="phrh")
+        with federation.forms() as driver:
+            driver.instead_of_password = "plain"
+            with pytest.raises(LoginFailed, match="linked only by the password and a second factor"):
+                driver.by("trusted", acr="aal1")
+        assert federation.links(person.id) == {"plain"}
+        assert len(federation.at("plain").asked) > 0
