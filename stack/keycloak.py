@@ -160,6 +160,8 @@ def service(layout: Layout, ports: Mapping[str, int], *, secrets: Mapping[str, s
         "--db-pool-initial-size=5", "--db-pool-max-size=50",
         f"--spi-events-listener--tradepulse-audit--file={layout.audit / 'iam_events.jsonl'}",
         "--spi-events-listener--tradepulse-audit--node=keycloak",
+        # The files that policies.yaml names are those of the checkout.
+        f"--spi-authenticator--tradepulse-risk--directory={layout.checkout}",
     )  # fmt: skip
     return Service(
         name="keycloak",

@@ -163,6 +163,7 @@ def policy_references(document: Document) -> Iterator[Finding]:
             yield Finding.at(people, "missing", f"people: say where the accounts of {environment} come from")
     yield from keys(roles, ("assurance", "roles"), policies.assurance.roles)
     yield from keys(roles, ("production_windows",), policies.production_windows)
+    yield from environments(("risk", "environments"), policies.risk.environments or ())
     for name, window in policies.production_windows.items():
         yield from environments(("production_windows", name, "environments"), window.environments)
     yield from keys(environments, ("environments",), policies.environments)

@@ -14,7 +14,11 @@ the transaction in which it decides. They come from `policies.yaml` alone, and e
 
     {"device_posture": {"claim": "device_compliant", "false": "deny", "missing": "step_up"},
      "failed_mfa": {"action": "lock_and_alert", "count": 5, "window": 600},
-     "ip_deny_list": "configs/iam/risky_networks.txt", "new_device": "step_up"}
+     "ip_deny_list": "configs/iam/risky_networks.txt", "new_device": "step_up",
+     "travel": {"action": "step_up", "locations": "configs/iam/network_locations.csv", "max_speed": 1000,
+                "min_distance": 300}}
+
+where nothing is judged it is `{}`: a realm without the attribute has every login asked for a second factor.
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ FIELDS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = MappingProxyType(
             "new_device": frozenset(),
             "device_posture": frozenset({"claim", "false", "missing"}),
             "failed_mfa": frozenset({"action", "count", "window"}),
+            "travel": frozenset({"action", "locations", "max_speed", "min_distance"}),
         },
     }
 )
@@ -104,6 +109,8 @@ def _gives(parts: Parts, binding: Binding) -> set[str]:
 
 def _risk(parts: Parts) -> dict[str, Json]:
     risk = parts.document.policies.risk
+    if risk.environments is not None and parts.environment not in risk.environments:
+        return dict.fromkeys(FIELDS["risk"])
     posture, failed = risk.device_posture, risk.failed_mfa
     return {
         "ip_deny_list": risk.ip_deny_list,
@@ -111,4 +118,5 @@ def _risk(parts: Parts) -> dict[str, Json]:
         "device_posture": posture and {"claim": posture.claim, "missing": posture.missing, "false": posture.unhealthy},
         "failed_mfa": failed
         and {"count": failed.count, "window": int(failed.window.total_seconds()), "action": failed.action},
+        "travel": risk.travel and risk.travel.model_dump(),
     }

@@ -49,16 +49,27 @@ class DevicePosture(Section):
 class FailedMfa(Section):
     count: Annotated[int, Field(ge=1, le=1000)]
     window: Duration
-    action: Name
+    action: Literal["lock_and_alert", "step_up", "deny", "allow"]
+
+
+class Travel(Section):
+    """Logins that lie further apart than anybody travels; speed in km/h, distance in km."""
+
+    locations: Text
+    max_speed: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    min_distance: Annotated[int, Field(ge=1, le=20_000)] = 300
+    action: Literal["step_up", "deny", "allow"]
 
 
 class Risk(Section):
-    """What makes a login step up."""
+    """What makes a login step up, and where: in every environment if `environments` is left out."""
 
+    environments: list[Name] | None = None
     ip_deny_list: Text | None = None
     new_device: Literal["step_up", "deny", "allow"] | None = None
     device_posture: DevicePosture | None = None
     failed_mfa: FailedMfa | None = None
+    travel: Travel | None = None
 
 
 class SeparationException(Section):

@@ -49,6 +49,7 @@ public enum Factor {
         return CREDENTIALS.contains(credentialType);
     }
 
+    /** Whether a credential of that type, proved in a login, is more than a password. */
     public static boolean proves(String credentialType) {
         return isOne(credentialType) || RECOVERY.equals(credentialType);
     }
