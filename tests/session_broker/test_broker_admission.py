@@ -14,7 +14,7 @@ import pytest
 from identity.audit.log import AuditLog, AuditUnavailable
 from tests.identity.loopback_server import Answer, answer_json
 from tests.identity.token_forge import EC, sign
-from tests.session_broker.broker_world import AUDIENCE, OTHER_RSA, World, passed_on, refusal
+from tests.session_broker.door_world import AUDIENCE, OTHER_RSA, World, passed_on, refusal
 
 Forged = Callable[[World], str]
 NOW = int(time.time())

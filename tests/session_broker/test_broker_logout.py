@@ -14,7 +14,7 @@ import pytest
 from session_broker.ended import EndedSessions
 from session_broker.verify import VerifiedIdentity
 from tests.identity.token_forge import RSA
-from tests.session_broker.broker_world import World, passed_on, refusal
+from tests.session_broker.door_world import World, passed_on, refusal
 
 NOW = int(time.time())
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from session_broker.access import AccessRefused, load_access
-from tests.session_broker.broker_world import ACCESS, World
+from tests.session_broker.door_world import ACCESS, World
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
