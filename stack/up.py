@@ -45,6 +45,7 @@ class Up:
         self._ports: dict[str, int] = {}
         self._roster: control.Roster | None = None
         self._applied = True
+        self._build = ""
 
     def steps(self) -> dict[str, Step]:
         """Every step by name, with what it needs."""
@@ -147,6 +148,8 @@ class Up:
             "KC_DB_PASSWORD": str(layout.secret("postgres-keycloak")),
             "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": str(layout.secret("keycloak-admin")),
         }
+        # Sources that somebody edits while the server starts do not change what runs.
+        self._build = built_home(layout).name
         # A busy machine needs a minute for the schema; one that is stuck is not helped by waiting longer than this.
         return self._started(keycloak.service(layout, self._ports, secrets=secrets), 300.0)
 
@@ -164,7 +167,7 @@ class Up:
         layout = self._layout
         checkout = layout.checkout
         inputs = [checkout / name for name in ("configs/iam", "realm/base", "policy", "admin_sync", "identity")]
-        wanted = {"inputs": digest([*inputs, layout.environment], built_home(layout).name)}
+        wanted = {"inputs": digest([*inputs, layout.environment], self._build)}
         stamp = layout.run / "applied.json"
         if read_json(stamp) == wanted and (layout.bundles / "bundle.tar.gz").exists():
             self._applied = False
