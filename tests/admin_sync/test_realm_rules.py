@@ -9,9 +9,11 @@ import orjson
 import pytest
 from admin_sync_world import Configuration
 
+from admin_sync.check import check
 from admin_sync.desired import Facts, desire
 from admin_sync.desired.rules import ATTRIBUTES, FOREIGN, RISK, SEPARATION
 from admin_sync.diff import diff
+from admin_sync.errors import InvalidInput
 from admin_sync.keycloak.iam.realm_rule import RealmRuleAdapter, parsed, written
 from admin_sync.model import Current, Ref, Resource, index
 from admin_sync.refs import IAM_ORDER
@@ -38,7 +40,7 @@ class OneRealm:
 
 
 def rules(
-    configuration: Configuration, environment: str = "dev", current: Current | None = None
+    configuration: Configuration, environment: str = "staging", current: Current | None = None
 ) -> dict[Ref, Resource]:
     found = current or Current("r", exists=False, resources=index(()))
     made = desire(configuration.document(), environment, found, Facts()).resources
@@ -64,7 +66,44 @@ def test_the_sample_s_rules_are_written_as_the_server_reads_them(configuration: 
         "new_device": "step_up",
         "device_posture": {"claim": "device_compliant", "missing": "step_up", "false": "deny"},
         "failed_mfa": {"count": 5, "window": 600, "action": "lock_and_alert"},
+        "travel": {
+            "locations": "configs/iam/network_locations.csv",
+            "max_speed": 1000,
+            "min_distance": 300,
+            "action": "step_up",
+        },
     }
+
+
+def test_where_the_policy_judges_no_logins_the_realm_is_told_so_in_words(configuration: Configuration) -> None:
+    assert written(rules(configuration, "dev")[RISK].attrs) == "{}"
+    configuration.edit("policies.yaml", "  environments: [staging, prod]    #", "  #")
+    assert written(rules(configuration, "dev")[RISK].attrs) != "{}"
+
+
+def test_a_journey_needs_no_more_than_places_and_what_follows(configuration: Configuration) -> None:
+    configuration.edit("policies.yaml", ", max_speed: 1000, min_distance: 300", "")
+    travel = orjson.loads(written(rules(configuration)[RISK].attrs))["travel"]
+    assert (travel["max_speed"], travel["min_distance"]) == (1000, 300)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("[staging, prod]    #", "[staging, moon]    #", "unknown-environment"),
+        ("action: lock_and_alert", "action: shrug", "wrong-value"),
+        ("max_speed: 1000", "max_speed: 0", "wrong-value"),
+    ],
+)
+def test_a_risk_that_nobody_could_judge_is_found_in_the_file(
+    configuration: Configuration, old: str, new: str, code: str
+) -> None:
+    configuration.edit("policies.yaml", old, new)
+    try:
+        found = check(configuration.document())
+    except InvalidInput as problem:
+        found = list(problem.findings)
+    assert [one.code for one in found] == [code]
 
 
 def test_an_approved_exception_names_its_person_rule_roles_and_end(configuration: Configuration) -> None:
@@ -127,9 +166,9 @@ def test_a_rule_that_somebody_changed_is_put_back(configuration: Configuration, 
     assert plan(configuration, OneRealm(**good)) == [name]
 
 
-def plan(configuration: Configuration, realm: Any) -> list[str]:
+def plan(configuration: Configuration, realm: Any, environment: str = "staging") -> list[str]:
     current = Current("r", exists=True, resources=index(RealmRuleAdapter().read(realm)))
-    desired = desire(configuration.document(), "dev", current, Facts())
+    desired = desire(configuration.document(), environment, current, Facts())
     return [one.ref.name for one in diff(desired, current, IAM_ORDER).changes if one.ref.kind == SEPARATION.kind]
 
 
@@ -143,8 +182,8 @@ def test_a_realm_that_is_only_watched_keeps_what_its_configuration_says_nothing_
         "  []\n",
     )
     theirs = OneRealm(tradepulse_separation='{"exceptions":[],"rules":[]}')
-    assert plan(configuration, theirs) == ["risk"]
-    assert plan(configuration, OneRealm()) == ["risk"]
+    assert plan(configuration, theirs, "dev") == ["risk"]
+    assert plan(configuration, OneRealm(), "dev") == ["risk"]
 
 
 def test_every_document_has_an_attribute_of_its_own() -> None:
