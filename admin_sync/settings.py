@@ -79,7 +79,9 @@ class Settings:
             if not value
         ]
         if missing or not (self.keycloak_url and self.client_id):
-            raise Misconfigured(f"set {', '.join(missing)} to reach Keycloak")
+            raise Misconfigured(
+                f"set {', '.join(missing)} to reach Keycloak; a person's login gives no right there (docs/login.md)"
+            )
         proof = (self.client_secret_file, self.client_assertion_file)
         return Account(self.keycloak_url.rstrip("/"), self.realm, self.client_id, *proof)
 

@@ -34,6 +34,8 @@ class AtTheScreen:
 
     def __init__(self, issuer: str, username: str, password: str, factor: SavedFactor | None = None) -> None:
         self.driver = HttpLogin(issuer, saved=factor)
+        # Keycloak tells the page for a device's code from the endpoint for devices by what the caller accepts.
+        self.driver._http.headers["Accept"] = "text/html,*/*;q=0.8"
         self.login = Login(username, password)
         self.pages: list[str] = []
         self.addresses: list[str] = []
@@ -56,7 +58,9 @@ class AtTheScreen:
         self._start(lambda: self._enter(page, user_code))
 
     def waiting(self, seconds: int) -> None:
-        """Nothing to do."""
+        """Stops a login whose pages could not be answered, which would otherwise wait until its end."""
+        if self.failure is not None:
+            raise self.failure
 
     def done(self) -> None:
         """Waits for what was begun; raises what went wrong in it."""
@@ -94,8 +98,9 @@ class AtTheScreen:
             if answered is None and 'name="accept"' in response.text:
                 # Whoever enters a code is asked whether it is theirs.
                 name, form = next(iter(page.forms.items()))
-                fields = {one: value for one, value in form.fields.items() if one not in ("accept", "cancel")}
-                answered = name, {**fields, ("cancel" if self.cancel else "accept"): "x"}
+                answered = name, {**form.fields, ("cancel" if self.cancel else "accept"): "x"}
+            if answered is None and response.status_code >= 400:
+                raise AssertionError(f"the login stopped {page.where}")
             if answered is None:
                 return
             name, fields = answered

@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from identity.login import Code, Kind, LoginFailed, PersonAuth, Registration, Wanted
+from identity.login import Code, Kind, LoginFailed, PersonAuth, PersonSession, Registration, Wanted
 from identity.login.place import Place
 from identity.login.tokens import Tokens
+from identity.login.wire import Unanswered, Wire
 from identity.principal import AssuranceLevel
 from identity.secret import Secret
+from stack.login import Factor
+from tests.login.conftest import AtTheScreen
+from vault_client import Person, StepUpRequired
+from vault_client.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,12 +193,15 @@ class Guarded(BaseHTTPRequestHandler):
         self.seen.append((token, body))
         first = token not in self.refuse_once and not self.refuse_once
         self.refuse_once.add(token)
+        problem = {"type": "urn:tradepulse:problem:step-up-required", "acr_values": "aal2", "max_age": 0}
+        answer = json.dumps(problem if first else {}).encode()
         self.send_response(401 if first else 200)
         if first:
             challenge = 'Bearer error="insufficient_user_authentication", acr_values="aal2", max_age="0"'
             self.send_header("WWW-Authenticate", challenge)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
+        self.wfile.write(answer)
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -224,17 +232,24 @@ def test_a_demand_for_more_is_met_and_the_request_repeated_once(desk: Desk, guar
     assert after.auth_time > before.auth_time
 
 
-def test_somebody_else_cannot_step_up_a_session(desk: Desk, realm: Realm, new_person: object) -> None:
-    from stack.login import Factor  # noqa: PLC0415
-    from tests.login.conftest import AtTheScreen  # noqa: PLC0415
+def test_the_vaults_client_meets_the_demand_where_somebody_is_there(
+    desk: Desk, guarded: tuple[str, type[Guarded]]
+) -> None:
+    url, service = guarded
+    desk.session.log_in(store=Kind.FILE)
+    with pytest.raises(StepUpRequired):
+        Transport(url, Person(desk.session, interactive=False)).send("POST", "/release")
+    service.refuse_once.clear()
+    assert Transport(url, Person(desk.session)).send("POST", "/release").status_code == 200
+    assert len(service.seen) == 3
 
+
+def test_somebody_else_cannot_step_up_a_session(desk: Desk, realm: Realm, new_person: object) -> None:
     desk.session.log_in(store=Kind.FILE)
     before = kept(desk)
     with new_person() as other, realm.forms() as driver:  # type: ignore[operator]
         driver.first_login(other.first(Factor.AUTHENTICATOR_APP))
         screen = AtTheScreen(realm.issuer, other.email, other.password, driver.factor)
-        from identity.login import PersonSession  # noqa: PLC0415
-
         elsewhere = PersonSession(desk.session.registration, desk.folder, talk=screen)
         with pytest.raises(LoginFailed) as failed:
             elsewhere.step_up(Wanted(AssuranceLevel.AAL2, 0))
@@ -243,8 +258,6 @@ def test_somebody_else_cannot_step_up_a_session(desk: Desk, realm: Realm, new_pe
 
 
 def test_a_token_for_another_audience_is_not_kept(desk: Desk, realm: Realm, tmp_path: Path) -> None:
-    from identity.login import PersonSession  # noqa: PLC0415
-
     wrong = PersonSession(Registration(realm.issuer, audience="somebody-else"), tmp_path / "w", talk=desk.screen)
     with pytest.raises(LoginFailed) as failed:
         wrong.log_in(store=Kind.FILE)
@@ -256,8 +269,6 @@ def test_a_token_for_another_audience_is_not_kept(desk: Desk, realm: Realm, tmp_
 
 
 def test_an_issuer_that_is_away_costs_nothing_that_is_still_good(desk: Desk, realm: Realm) -> None:
-    from identity.login.wire import Unanswered, Wire  # noqa: PLC0415
-
     class Cut(Wire):
         def _ask(self, method: str, url: str, form: object) -> object:  # type: ignore[override]
             raise Unanswered("the cable is out", sent=False)
