@@ -75,7 +75,7 @@ def _provider(parts: Parts, alias: str, provider: Provider, *, redeems: bool) ->
         **_COMMON,
         **settings(provider),
         "clientId": provider.client_id,
-        "defaultScope": "openid profile email",
+        "defaultScope": " ".join(dict.fromkeys(["openid", "profile", "email", *provider.scopes])),
     }
     if isinstance(provider, OidcProvider):
         if not parts.allowed(provider.issuer):

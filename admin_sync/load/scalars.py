@@ -134,6 +134,8 @@ Description = Annotated[str, StringConstraints(max_length=255)]
 """A description may be empty: many a realm has objects that nobody described."""
 RealmName = Annotated[str, StringConstraints(pattern=r"^[^/\\\\%?#;\x00-\x1f\x7f]{1,255}$")]
 Url = Annotated[str, StringConstraints(max_length=2000)]
+Scope = Annotated[str, _shaped(r"[!#-\[\]-~]+", "an OAuth scope, printable ASCII without spaces and quotes")]
+"""One scope (RFC 6749, section 3.3)."""
 Duration = Annotated[timedelta, _Form(_duration, _DURATION.pattern)]
 Lifetime = Annotated[timedelta | float, _Form(_lifetime, f"{_PERCENT.pattern}|{_DURATION.pattern}")]
 """A duration, or the share (0 to 1) of a lifetime that is left."""

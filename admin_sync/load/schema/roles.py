@@ -14,6 +14,7 @@ from admin_sync.load.scalars import (
     Name,
     Permission,
     RealmName,
+    Scope,
     SecretReference,
     Section,
     Text,
@@ -172,6 +173,8 @@ class _ProviderBase(Section):
     client_secret: SecretReference
     group_mappings: dict[Text, GroupPath] = Field(default_factory=dict)
     """Groups of ours by the name that the provider's `groups` claim gives them."""
+    scopes: list[Scope] = Field(default_factory=list)
+    """What is asked for besides `openid profile email`; some providers send `groups` only to who asks for it."""
     email_domains: list[Domain] = Field(default_factory=list)
     """The domains whose addresses the provider may vouch for, each written out. With none it lets nobody in,
     because a grant names a person by e-mail."""
