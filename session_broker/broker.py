@@ -36,6 +36,9 @@ from session_broker.settings import BrokerSettings
 from session_broker.trail import Trail
 from session_broker.verify import Dispatch, Verifier
 
+_VERIFIED = 100
+"""Verified tokens that one verifier remembers."""
+
 SOURCE = "session-broker"
 """How audit lines name this service."""
 
@@ -127,7 +130,8 @@ async def _build(settings: BrokerSettings, stack: AsyncExitStack) -> Broker:
             clients=clients,
             name_key=name_key,
             clock=time.time,
-            cache_size=settings.cache_size,
+            # Who was verified is remembered as a grant.
+            cache_size=_VERIFIED,
         )
 
     # A token that was exchanged is for the service that it was handed to, and comes back from nobody.

@@ -39,11 +39,16 @@ class EndedUnavailable(Exception):
 class EndedSessions:
     """The ended sessions in `directory`, which only this account can use. `clock` returns unix seconds.
 
-    Raises `EndedUnavailable` from every method but the constructor, which raises `OSError`.
+    Raises `EndedUnavailable` from every method but the constructor, which raises `OSError` and `ValueError`.
     """
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = directory.stat()
+        if facts.st_mode & 0o022 or facts.st_uid not in (os.geteuid(), 0):
+            raise ValueError(
+                f"{directory}: others could write into it and bring sessions back; run: chmod 700 {directory}"
+            )
         self._path = directory / _FILE
         self._clock = clock
         self._marks: dict[str, float] = {}

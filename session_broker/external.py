@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ACCESS_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 _PLAIN_TYPES = frozenset({"jwt"})
 _ID_MARKS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
-_ACCESS_MARKS = frozenset({"scope", "scp"})
+_ACCESS_MARKS = frozenset({"scope", "scp", "azpacr", "appidacr", "idtyp"})
 _NEVER = frozenset({"events", "toe", "txn"})
 """Claims of security event and logout tokens (RFC 8417); no ID or access token has them."""
 

@@ -38,6 +38,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "User not found": "account_unknown",
     "User is not enabled": "account_disabled",
     "Account is not fully set up": "account_incomplete",
+    "Account is locked": "account_locked",
     "No Identity Provider for provided issuer": "provider_unknown",
     "Identity Provider is not enabled": "provider_disabled",
     "Identity Provider is not allowed for the client": "provider_not_allowed",

@@ -29,7 +29,7 @@ class BrokerSettings(IdentitySettings):
     """How long a grant is remembered at most, and thus how long a revocation without a logout token goes unnoticed."""
     refusal_seconds: float = Field(default=2.0, ge=0, le=30, validation_alias="SESSION_BROKER_REFUSAL_SECONDS")
     """How long Keycloak is not asked again about a token that it refused."""
-    cache_size: int = Field(default=50_000, ge=100, le=1_000_000, validation_alias="SESSION_BROKER_CACHE_SIZE")
+    cache_size: int = Field(default=20_000, ge=100, le=1_000_000, validation_alias="SESSION_BROKER_CACHE_SIZE")
     exchange_seconds: float = Field(default=3.0, gt=0, le=30, validation_alias="SESSION_BROKER_EXCHANGE_SECONDS")
     """Deadline of one exchange, all of its requests together."""
     exchanges_at_once: int = Field(default=32, ge=1, le=1000, validation_alias="SESSION_BROKER_EXCHANGES_AT_ONCE")

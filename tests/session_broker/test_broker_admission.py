@@ -90,6 +90,7 @@ HOSTILE: dict[str, tuple[Forged, str]] = {
     "no audience": (lambda w: w.external(aud=None), "audience_refused"),
     "an empty audience": (lambda w: w.external(aud=[]), "audience_refused"),
     "an access token where ID tokens are taken": (lambda w: w.external(scope="openid"), "purpose_refused"),
+    "Entra's access token where ID tokens are taken": (lambda w: w.external(azpacr="1", nonce=None), "purpose_refused"),
     "an ID token where access tokens are taken": (lambda w: w.machine(nonce="n"), "purpose_refused"),
     "marks of both kinds": (lambda w: w.machine(at_hash="x"), "purpose_refused"),
     "a client that is not listed": (lambda w: w.machine(azp="other"), "client_refused"),
@@ -183,6 +184,7 @@ REFUSED = {
     "User not found": "account_unknown",
     "User is not enabled": "account_disabled",
     "Account is not fully set up": "account_incomplete",
+    "Account is locked": "account_locked",
     "Sender-constrained tokens are not exchanged": "sender_constrained",
     "something new": "invalid_grant",
 }

@@ -172,3 +172,9 @@ def test_of_many_processes_with_one_logout_token_exactly_one_takes_it(tmp_path: 
         for _ in range(3)
     ]
     assert sum(int(one.communicate()[0]) for one in running) == 50
+
+
+def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o770)
+    with pytest.raises(ValueError, match="chmod 700"):
+        EndedSessions(tmp_path)

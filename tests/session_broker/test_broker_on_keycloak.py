@@ -19,7 +19,7 @@ from identity.client_key import ClientKey
 from session_broker.app import create_server
 from session_broker.broker import open_broker
 from session_broker.settings import BrokerSettings
-from stack.login import Factor, FirstLogin, HttpLogin
+from stack.login import Factor, FirstLogin, HttpLogin, Login, LoginFailed
 from tests.conftest import Stack
 from tests.session_broker.door_world import Caller, environment, passed_on, refusal
 
@@ -172,6 +172,26 @@ async def test_who_has_no_account_or_no_finished_one_gets_nothing(place: Place, 
         "account_disabled",
         "account_incomplete",
     ]
+
+
+async def test_an_account_that_guessing_has_locked_gets_nothing_until_it_is_unlocked(
+    place: Place, tmp_path: Path
+) -> None:
+    admin = place.stack.admin
+    with place.person() as person:
+        admin.put(f"{REALM}/users/{person.id}/reset-password", {"type": "password", "value": secrets.token_urlsafe(18)})
+        async with place.broker(tmp_path, revocation_seconds="1", refusal_seconds="0") as broker:
+            assert passed_on(await broker.authorize(place.external(person.email)))
+            with HttpLogin(place.issuer) as browser:
+                for _ in range(6):
+                    with pytest.raises(LoginFailed):
+                        browser.login(Login(person.email, "a wrong guess"))
+            assert admin.get(f"{REALM}/attack-detection/brute-force/users/{person.id}")["disabled"]
+            assert refusal(await broker.authorize(place.external(person.email))) == 403
+            admin.delete(f"{REALM}/attack-detection/brute-force/users/{person.id}")
+            assert passed_on(await broker.authorize(place.external(person.email)))
+    lines = (tmp_path / "audit" / "api_events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["reason"] for line in lines if '"denied"' in line] == ["account_locked"]
 
 
 async def test_tokens_of_others_are_refused_here_and_by_keycloak_itself(

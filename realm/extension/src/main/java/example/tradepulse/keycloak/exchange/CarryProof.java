@@ -10,8 +10,11 @@ import org.keycloak.OAuthErrorException;
 import org.keycloak.authentication.authenticators.util.LoAUtil;
 import org.keycloak.jose.jws.JWSInput;
 import org.keycloak.jose.jws.JWSInputException;
+import org.keycloak.models.FederatedIdentityModel;
 import org.keycloak.models.IdentityProviderModel;
 import org.keycloak.models.KeycloakSession;
+import org.keycloak.models.RealmModel;
+import org.keycloak.models.UserModel;
 import org.keycloak.protocol.oidc.JWTAuthorizationGrantValidationContext;
 import org.keycloak.protocol.oidc.TokenExchangeContext;
 import org.keycloak.representations.idm.ClientPolicyExecutorConfigurationRepresentation;
@@ -20,6 +23,7 @@ import org.keycloak.services.clientpolicy.ClientPolicyException;
 import org.keycloak.services.clientpolicy.context.JWTAuthorizationGrantContext;
 import org.keycloak.services.clientpolicy.context.TokenExchangeRequestContext;
 import org.keycloak.services.clientpolicy.executor.ClientPolicyExecutorProvider;
+import org.keycloak.services.managers.BruteForceProtector;
 
 /**
  * Holds every exchange of a token to what the token proved: no stronger, no wider, no longer.
@@ -52,6 +56,7 @@ final class CarryProof implements ClientPolicyExecutorProvider<ClientPolicyExecu
 
     private void redeem(String alias, JWTAuthorizationGrantValidationContext grant) throws ClientPolicyException {
         withoutScope(grant.getScopeParam());
+        withoutLock(alias, grant.getJWT().getSubject());
         Map<String, Object> claims = claims(grant.getAssertion());
         IdentityProviderModel provider = session.identityProviders().getByAlias(alias);
         String rules = provider == null ? null : provider.getConfig().get(UpstreamProof.RULES);
@@ -66,6 +71,16 @@ final class CarryProof implements ClientPolicyExecutorProvider<ClientPolicyExecu
             throw refused(OAuthErrorException.INVALID_REQUEST, "An exchange is for one audience");
         }
         CarriedProof.fromOurs(claims(params.getSubjectToken())).keepFor(session);
+    }
+
+    /** Keycloak's grant asks whether an account is enabled, and not whether guessing at its password or code locked it. */
+    private void withoutLock(String alias, String subject) throws ClientPolicyException {
+        RealmModel realm = session.getContext().getRealm();
+        UserModel user = session.users().getUserByFederatedIdentity(realm, new FederatedIdentityModel(alias, subject, null));
+        if (user != null && realm.isBruteForceProtected()
+                && session.getProvider(BruteForceProtector.class).isTemporarilyDisabled(session, realm, user)) {
+            throw refused(OAuthErrorException.INVALID_GRANT, "Account is locked");
+        }
     }
 
     /** A scope can only ever add to what a token says. */
