@@ -72,6 +72,11 @@ def test_a_person_logs_in_by_the_browser_and_is_who_they_are(desk: Desk) -> None
 
 
 def test_a_person_logs_in_on_another_device(desk: Desk) -> None:
+    """In a browser that is known and whose session has ended: nothing but the client's default asks for more."""
+    desk.session.log_in(store=Kind.FILE)
+    desk.screen.done()
+    assert desk.session.log_out(everywhere=True).told
+    desk.screen.addresses.clear()
     principal = desk.session.log_in(store=Kind.FILE, device=True)
     desk.screen.done()
     assert principal.email == desk.who.email
