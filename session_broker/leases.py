@@ -24,7 +24,6 @@ from session_broker.trail import Trail
 _PATH = "/v1/leases/revocations"
 _MAX_BYTES = 65_536
 _ATTEMPTS = 8
-_LONGEST_PAUSE = 30.0
 _TIMEOUT = 10.0
 
 _log = structlog.get_logger(__name__)
@@ -40,15 +39,15 @@ class Leases:
         token: ServiceToken,
         trail: Trail,
         metrics: Metrics,
-        *,
-        first_pause: float = 1.0,
     ) -> None:
         self._http = http
         self._url = f"{url}{_PATH}"
         self._token = token
         self._trail = trail
         self._metrics = metrics
-        self._first_pause = first_pause
+        self.first_pause = 1.0
+        """Seconds between the first two attempts; each pause after that is twice as long."""
+        self.longest_pause = 30.0
         self._running: set[asyncio.Task[None]] = set()
 
     def end_soon(self, *, session: str | None, subject: str | None) -> None:
@@ -66,7 +65,7 @@ class Leases:
 
     async def _end(self, session: str | None, subject: str | None) -> None:
         whose: Mapping[str, str | None] = {"session": session} if session is not None else {"subject": subject}
-        pause = self._first_pause
+        pause = self.first_pause
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self._ask({**whose, "reason": "logout"})
@@ -75,7 +74,7 @@ class Leases:
                 self._metrics.lease_failures.inc()
                 _log.warning("leases.not_ended", attempt=attempt, problem=str(error))
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, self.longest_pause)
         try:
             await self._trail.ended(
                 INTERNAL, "failure", reason="leases_not_ended", session=session, subject=subject, ip=None

@@ -78,6 +78,10 @@ class World:
     internal: dict[str, Any] = field(default_factory=dict)
     """Claims of exchanged tokens that differ from the usual ones."""
     keys_away: bool = False
+    told: list[dict[str, Any]] = field(default_factory=list)
+    """What the vault was asked to end."""
+    vault: list[int] = field(default_factory=list)
+    """The vault's next answers; 200 when there are no more."""
 
     def __post_init__(self) -> None:
         self.server = LoopbackServer(self._answer)
@@ -196,6 +200,10 @@ class World:
             if self.keys_away:
                 return Answer(503)
             return answer_json(key_set(EC) if request.path.startswith(REALM) else key_set(RSA))
+        if request.path == "/v1/leases/revocations":
+            assert request.headers["Authorization"].startswith("Bearer ")
+            self.told.append(json.loads(request.body))
+            return Answer(self.vault.pop(0) if self.vault else 200)
         assert request.path == TOKEN
         form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
         self.forms.append(form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -85,6 +86,48 @@ async def test_a_logout_token_is_taken_once(world: World) -> None:
         answers = [(await broker.logout(token)).status_code for broker in (first, first, second)]
     assert answers == [200, 400, 400]
     assert [line["reason"] for line in world.lines if line["outcome"] == "denied"] == ["logout_replayed"] * 2
+
+
+async def until(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def test_the_vault_is_told_of_a_session_that_ended_until_it_says_yes(world: World) -> None:
+    world.vault = [503, 401, 500]
+    async with world.broker(vault_url=world.place) as broker:
+        assert broker.broker.leases is not None
+        broker.broker.leases.first_pause = 0.01
+        assert (await broker.logout(world.logout_token())).status_code == 200
+        await until(lambda: len(world.told) == 4)
+        failures = b"session_broker_lease_failures_total 3.0"
+        await until(lambda: failures in broker.broker.metrics.render())
+    assert world.told == [{"session": "session-1", "reason": "logout"}] * 4
+    # After a 401 the broker's own token is a new one.
+    assert [form["grant_type"] for form in world.forms] == ["client_credentials"] * 2
+
+
+async def test_a_vault_that_never_says_yes_is_a_line_in_the_audit(world: World) -> None:
+    world.vault = [503] * 50
+    async with world.broker(vault_url=world.place) as broker:
+        assert broker.broker.leases is not None
+        broker.broker.leases.first_pause = broker.broker.leases.longest_pause = 0.01
+        assert (await broker.logout(world.logout_token(sid=None))).status_code == 200
+        await until(lambda: any(line["outcome"] == "failure" for line in world.lines))
+    assert world.told[0] == {"subject": "person-1", "reason": "logout"}
+    (failed,) = [line for line in world.lines if line["outcome"] == "failure"]
+    assert (failed["event"], failed["reason"]) == ("session.ended", "leases_not_ended")
+
+
+async def test_a_providers_logout_is_nothing_to_the_vault(world: World) -> None:
+    theirs = world.logout_token(
+        key=RSA, algorithm="RS256", iss=f"{world.place}/workforce", aud="tradepulse", sid="upstream-1"
+    )
+    async with world.broker(vault_url=world.place) as broker:
+        assert (await broker.logout(theirs)).status_code == 200
+    assert world.told == []
 
 
 BAD: dict[str, tuple[Callable[[World], str], str]] = {
