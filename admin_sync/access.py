@@ -154,3 +154,16 @@ def excepted(document: Document, number: int, rule: Separation) -> bool:
         return False
     # Somebody else's later approval does not make the exception longer.
     return binding.expires <= max(one.at for one in voices) + exception.max_duration
+
+
+def allowed_roles(document: Document, alias: str) -> list[str]:
+    """The partner roles that count in a partner: all, or those its persona allows."""
+    persona = document.partners.personas[document.partners.partners[alias].persona]
+    limit = persona.allowed_partner_roles
+    return [role for role in document.roles.partner_roles if limit is None or role in limit]
+
+
+def administrator_roles(document: Document, alias: str) -> list[str]:
+    """What a partner's administrators hold there: `partner-admin`, or all that a narrower persona allows."""
+    allowed = allowed_roles(document, alias)
+    return ["partner-admin"] if "partner-admin" in allowed else allowed

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from admin_sync.access import closure, group_roles, holdings
-from admin_sync.desired.partners import administrator_roles, allowed_roles
+from admin_sync.access import administrator_roles, allowed_roles, closure, group_roles, holdings
 from admin_sync.load.document import BINDINGS, PARTNERS, ROLES, Document
 from admin_sync.load.schema import Client
 from admin_sync.model import Json, Position

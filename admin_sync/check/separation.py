@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from admin_sync.access import Holding, Way, closure, conflicts, excepted, group_roles, groups, holdings
+from admin_sync.access import (
+    Holding,
+    Way,
+    administrator_roles,
+    closure,
+    conflicts,
+    excepted,
+    group_roles,
+    groups,
+    holdings,
+)
 from admin_sync.check.references import group_place
-from admin_sync.desired.partners import administrator_roles
 from admin_sync.errors import Finding
 from admin_sync.load.document import BINDINGS, PARTNERS, ROLES, Document
 from admin_sync.load.positions import PathPart

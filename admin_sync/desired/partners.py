@@ -7,24 +7,12 @@ hide that. Their values never leave the adapter; a state knows their versions al
 
 from __future__ import annotations
 
+from admin_sync.access import administrator_roles, allowed_roles
 from admin_sync.desired.parts import Parts
 from admin_sync.desired.people import person
-from admin_sync.load.document import PARTNERS, Document
+from admin_sync.load.document import PARTNERS
 from admin_sync.model import MANAGED_BY, Ref
 from admin_sync.refs import ORGANIZATION, ORGANIZATION_GROUP, partner_binding
-
-
-def allowed_roles(document: Document, alias: str) -> list[str]:
-    """The partner roles that count in a partner: all, or those its persona allows."""
-    persona = document.partners.personas[document.partners.partners[alias].persona]
-    limit = persona.allowed_partner_roles
-    return [role for role in document.roles.partner_roles if limit is None or role in limit]
-
-
-def administrator_roles(document: Document, alias: str) -> list[str]:
-    """What a partner's administrators hold there: `partner-admin`, or all that a narrower persona allows."""
-    allowed = allowed_roles(document, alias)
-    return ["partner-admin"] if "partner-admin" in allowed else allowed
 
 
 def partners(parts: Parts) -> None:
