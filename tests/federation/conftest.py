@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from dex_process import Dex, build_meanwhile, dex
 from upstream_provider import CLIENT, Issuer, UpstreamServer
 
 from admin_sync.keycloak.connection import Connection, segment
 from stack.layout import CHECKOUT
 from stack.login import HttpLogin, Login, SavedFactor, Tokens
+from stack.login.forms import _Form
+from tests.conftest import TEST_STACK
 
 if TYPE_CHECKING:
     from stack.login.forms import PageReader
@@ -37,6 +40,9 @@ PROVIDERS = {
     "nobody": "",
 }
 """What `identity_providers.<name>` says beyond the issuer."""
+
+
+_NO_FORM = _Form("")
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Federation:
     path: str
     issuer: str
     upstream: UpstreamServer
+    dex: Dex
 
     def at(self, name: str) -> Issuer:
         """One of the providers."""
@@ -112,6 +119,8 @@ class FederatedLogin(HttpLogin):
 
     def answer(self, page: PageReader, login: Login, new_password: str | None) -> tuple[str, dict[str, str]] | None:
         """The ordinary answers, and yes to linking an account."""
+        if "login" in page.forms.get("", _NO_FORM).fields:
+            return "", {"login": login.username, "password": login.password}
         if "kc-register-form" in page.forms and "kc-form-login" not in page.forms:
             return "kc-register-form", {"submitAction": "linkAccount"}
         if "kc-form-login" in page.forms and self.instead_of_password is not None:
@@ -122,22 +131,31 @@ class FederatedLogin(HttpLogin):
         return super().answer(page, login, new_password)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Dex takes a minute of a core to build, which the tests before these leave idle often enough."""
+    if any("federation" in getattr(item, "fixturenames", ()) for item in session.items):
+        build_meanwhile(TEST_STACK)
+
+
 @pytest.fixture(scope="session")
 def federation(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     """The realm, made from nothing and gone afterwards."""
     place = tmp_path_factory.mktemp("federation")
     name = f"federation{secrets.token_hex(3)}"
-    with UpstreamServer(*PROVIDERS) as upstream:
-        roles = configuration(place / "iam", name, upstream)
+    with UpstreamServer(*PROVIDERS) as upstream, dex(stack.layout, secrets.token_urlsafe(16)) as other:
+        realm = f"{name}-dev"
+        base = stack.env["TRADEPULSE_ISSUER"].rpartition("/")[0]
+        other.redirects.append(f"{base}/{realm}/broker/dex/endpoint")
+        other.run()
+        roles = configuration(place / "iam", name, upstream, other)
         keep = ("ADMIN_SYNC_KEYCLOAK_URL", "ADMIN_SYNC_REALM", "ADMIN_SYNC_CLIENT_ID", "ADMIN_SYNC_CLIENT_SECRET_FILE")
         environ = {key: stack.env[key] for key in keep if key in stack.env} | {
             **{f"SECRET_{one.upper()}": issuer.secret for one, issuer in upstream.issuers.items()},
+            "SECRET_DEX": other.secret,
             "TRADEPULSE_AUDIT_DIR": str(place / "audit"),
             "PATH": os.environ["PATH"],
         }
 
-        realm = f"{name}-dev"
-        base = stack.env["TRADEPULSE_ISSUER"].rpartition("/")[0]
         done = subprocess.run(
             [sys.executable, "-m", "admin_sync", "apply", "--config", str(roles.parent), "--env", "dev"],
             cwd=CHECKOUT,
@@ -148,21 +166,23 @@ def federation(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         )
         assert done.returncode == 0, done.stderr
         try:
-            yield Federation(stack.admin, f"/{realm}", f"{base}/{realm}", upstream)
+            yield Federation(stack.admin, f"/{realm}", f"{base}/{realm}", upstream, other)
         finally:
             stack.admin.delete(f"/{realm}")
 
 
-def configuration(directory: Path, name: str, upstream: UpstreamServer) -> Path:
+def configuration(directory: Path, name: str, upstream: UpstreamServer, other: Dex) -> Path:
     """The sample with the test's own providers instead of its own."""
     shutil.copytree(CHECKOUT / "configs" / "iam", directory)
     roles = directory / "roles.yaml"
     text = roles.read_text("utf-8").replace("name: tradepulse ", f"name: {name} ")
     head, _, _ = text.partition("\nidentity_providers:")
+    issuers = {one: issuer.url for one, issuer in upstream.issuers.items()} | {"dex": other.url}
+    of_dex = f"email_domains: [{DOMAIN}], scopes: [groups], group_mappings: {GROUPS}"
     lines = [
-        f"  {one}: {{type: oidc, issuer: {upstream.issuers[one].url}, client_id: {CLIENT}, "
+        f"  {one}: {{type: oidc, issuer: {issuers[one]}, client_id: {CLIENT}, "
         f"client_secret: {{env: SECRET_{one.upper()}}}{', ' + more if more else ''}}}"
-        for one, more in PROVIDERS.items()
+        for one, more in {**PROVIDERS, "dex": of_dex}.items()
     ]
     roles.write_text("\n".join([head, "identity_providers:", *lines, ""]), "utf-8")
     return roles
