@@ -27,6 +27,7 @@ from admin_sync.interrupt import Stop, stoppable
 from admin_sync.keycloak.base.desired import base_resources
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed
 from admin_sync.keycloak.gateway import Gateway, choose
+from admin_sync.keycloak.problems import Refused as KeycloakRefused
 from admin_sync.keycloak.registry import ORDER
 from admin_sync.load.document import Document
 from admin_sync.lock import Lock, hold
@@ -164,6 +165,9 @@ class Locked:
                 if self._lock is not None:
                     self._lock.check()
                 reason = self._write(left, progress)
+                if isinstance(reason, KeycloakRefused) and reason.vetoed:
+                    trail.finished(planned.plan, progress.done, str(reason))
+                    raise Refused(f"segregation-of-duties: {reason}; {progress}")
                 left = session.plan(self._environment)
             except NotAllowed as problem:
                 trail.finished(planned.plan, progress.done, str(problem))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 Problem = TypeVar("Problem", bound=Exception)
+
+
+VETO: Final = "segregation_of_duties"
+"""The error code of `realm/extension/…/separation`."""
 
 
 class KeycloakProblem(Exception):
@@ -44,6 +48,11 @@ class Refused(KeycloakProblem):
         super().__init__(message)
         self.status = status
         self.body = body
+
+    @property
+    def vetoed(self) -> bool:
+        """Whether our provider in the server refused roles that are kept apart; to ask again changes nothing."""
+        return VETO in self.body
 
 
 def gravest(problems: Iterable[Problem]) -> Problem:

@@ -39,6 +39,10 @@ class _Token:
         return "token"
 
 
+VETOED = "400 vetoed"
+"""What our provider in the server answers for roles that are kept apart."""
+
+
 class Model:
     """One realm. `fault` is asked at each write, counted from 1, for what happens to it: a `Fault` or None."""
 
@@ -49,6 +53,7 @@ class Model:
         self.groups: dict[str, dict[str, Any]] = {}
         self.clients: dict[str, dict[str, Any]] = {}
         self.users: dict[str, dict[str, Any]] = {}
+        self.attributes: dict[str, str] = {}
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
         self._dead = False
@@ -75,6 +80,7 @@ class Model:
             return sorted(self._called(one) for one in ids)
 
         return {
+            "attributes": dict(self.attributes),
             "roles": {
                 self._called(key): {**plain(one), "composites": named(one["composites"])}
                 for key, one in self.roles.items()
@@ -106,7 +112,7 @@ class Model:
             if method != "GET" and path != "/partial-export":
                 self.writes += 1
                 fault = self.fault(self.writes)
-            if fault in ("killed before", "503 before"):
+            if fault in ("killed before", "503 before", VETOED):
                 return self._fail(fault)
             answer = self._answered(method, path, dict(parse_qsl(query)), given)
             if fault is not None:
@@ -117,6 +123,8 @@ class Model:
         if fault.startswith("killed"):
             self._dead = True
             raise Killed
+        if fault == VETOED:
+            return _answer(400, {"error": "segregation_of_duties", "error_description": "somebody would hold both"})
         return _answer(503, {"error": "injected"})
 
     def _answered(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Answer:
@@ -323,7 +331,12 @@ class Model:
     # The whole realm.
 
     def realm_get(self, *, query: Any, body: Any) -> Any:
-        return {"id": "r", "realm": REALM, "defaultRole": {"name": "default-roles-model-dev"}, "defaultGroups": []}
+        role = {"name": "default-roles-model-dev"}
+        attributes = dict(self.attributes)
+        return {"id": "r", "realm": REALM, "defaultRole": role, "defaultGroups": [], "attributes": attributes}
+
+    def realm_put(self, *, query: Any, body: Any) -> None:
+        self.attributes = dict(body["attributes"])
 
     def nothing(self, *, query: Any, body: Any) -> Any:
         return []
@@ -465,6 +478,7 @@ def _answer(status: int, body: Any, location: str | None = None) -> Answer:
 _ID = "/([^/]+)"
 _ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "", Model.realm_get),
+    ("PUT", "", Model.realm_put),
     ("POST", "/partial-export", Model.export),
     ("POST", "/partialImport", Model.partial_import),
     ("GET", "/organizations", Model.nothing),

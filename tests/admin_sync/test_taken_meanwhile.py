@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from config_strategies import write
-from keycloak_model import Model
+from keycloak_model import VETOED, Model
 
 from admin_sync.check import checked
 from admin_sync.desired import Facts
-from admin_sync.errors import Interrupted
+from admin_sync.errors import Interrupted, Refused
 from admin_sync.guard import Allowances
 from admin_sync.model import MANAGED_ATTRIBUTE, Resource
 from admin_sync.settings import settings
@@ -71,3 +71,25 @@ def test_whoever_registers_an_address_in_the_same_moment_gets_no_grant_of_its_ow
     apply(model, {"roles": {"r0": {"includes": []}}, "groups": {}, "clients": {}, "grants": grants})
     [account] = [one for one in model.users.values() if one["email"] == PERSON]
     assert account["roles"] == set()
+
+
+def test_what_the_server_vetoes_meanwhile_ends_the_run_at_once_as_a_guard_would(
+    apply: Callable[[Model, Any], None],
+) -> None:
+    model = Model()
+    vetoed: list[int] = []
+
+    def fault(number: int) -> str | None:
+        if not model.users:
+            return None
+        vetoed.append(number)
+        return VETOED
+
+    model.fault = fault
+    grants = [{"user": PERSON, "role": "r0"}]
+    model._user({"username": PERSON, "email": PERSON, "emailVerified": True, "enabled": True, "attributes": {}})
+    with pytest.raises(Refused, match=r"segregation-of-duties: .*somebody would hold both.*a re-run is safe"):
+        apply(model, {"roles": {"r0": {"includes": []}}, "groups": {}, "clients": {}, "grants": grants})
+    assert Refused.exit_code == 5
+    # To ask again would change nothing.
+    assert len(vetoed) == 1

@@ -56,20 +56,22 @@ class Apart:
     def path(self) -> str:
         return f"/{self.name}"
 
-    def make(self) -> None:
+    def make(self, *, whole: bool = True) -> None:
         settings = {"enabled": True, "organizationsEnabled": True, "adminEventsEnabled": True}
         self.admin.post("", {"realm": self.name, **settings, "attributes": {"tradepulse.separation": document()}})
-        for role in ("quant", "trader", "viewer", "plain"):
+        for role in ("quant", "trader", "harmless"):
             self.role(role)
+        if not whole:
+            return
         self.role("lead", "trader")
         self.role("head", "lead")
-        for path, roles in (("research", ["quant"]), ("trading", ["lead"]), ("readers", ["viewer"])):
+        for path, roles in (("research", ["quant"]), ("trading", ["lead"])):
             self.group(path, *roles)
         self.group("trading/night")
 
     def send(self, method: str, path: str, body: Any = None) -> str | None:
         """One admin call, by itself or in a batch of one. Raises Refused and NotAllowed."""
-        if self.bulk and not path.startswith(("?", "partialImport")):
+        if self.bulk:
             call = {
                 "ref": f"{method} {path}",
                 "method": method,

@@ -90,7 +90,7 @@ def test_a_batch_with_a_refused_grant_does_nothing(apart: Apart) -> None:
     person, _ = apart.person()
     calls = [
         {"ref": role, "method": "POST", "path": f"users/{person}/role-mappings/realm", "body": [apart.of_role(role)]}
-        for role in ("viewer", "quant", "trader")
+        for role in ("harmless", "quant", "trader")
     ]
     whole = {"protocol": 1, "nonce": "0123456789abcdef" * 2, "names": {}, "operations": calls}
     with pytest.raises(Refused) as caught:
@@ -140,9 +140,9 @@ def test_a_change_of_a_role_or_group_that_would_give_somebody_both_is_refused(ei
 
 def test_a_role_does_not_become_the_other_by_its_name(apart: Apart) -> None:
     other = Apart(apart.admin, apart.audit)
-    other.make()
+    # A realm of its own, since a role that was deleted and made again is missed by everything that had it.
+    other.make(whole=False)
     try:
-        other.role("harmless")
         person, _ = other.person()
         other.grant(person, "quant")
         other.grant(person, "harmless")
@@ -318,7 +318,7 @@ def test_a_login_that_would_bring_both_brings_neither_and_is_recorded(realm: Rea
 
 def test_whatever_is_done_in_whatever_order_the_server_refuses_just_what_breaks_a_rule(apart: Apart) -> None:
     dice = random.Random(os.environ.get("TRADEPULSE_SEED", "separation"))  # noqa: S311
-    roles = ["quant", "trader", "viewer", *(f"mix{number}-{secrets.token_hex(2)}" for number in range(3))]
+    roles = ["quant", "trader", "harmless", *(f"mix{number}-{secrets.token_hex(2)}" for number in range(3))]
     top = f"tree-{secrets.token_hex(2)}"
     groups = [top, f"{top}/inner"]
     for role in roles[3:]:

@@ -40,8 +40,7 @@ final class Grants implements ProviderEventListener {
         if (realm == null) {
             throw new IllegalStateException("a grant without a realm cannot be judged");
         }
-        if (realm.getAttribute(Rules.ATTRIBUTE) == null || role && id.equals(realm.getDefaultRole().getId())) {
-            // What everybody gets is looked at when it changes.
+        if (realm.getAttribute(Rules.ATTRIBUTE) == null) {
             return;
         }
         AtEnd end = AtEnd.of(session, realm);
