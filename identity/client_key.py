@@ -34,7 +34,7 @@ class ClientKey:
         self, client_id: str, key_pem: Secret | bytes | str, *, audience: str, key_id: str | None = None
     ) -> None:
         self._client_id = client_id
-        self._key, self._algorithm = _load(key_pem)
+        self._key, self._algorithm = load_signing_key(key_pem)
         self._key_id = key_id or self._key.thumbprint()
         self._audience = audience
 
@@ -62,12 +62,17 @@ class ClientKey:
 
 def public_jwks(key_pem: Secret | bytes | str) -> dict[str, list[dict[str, Any]]]:
     """The key set to register for a service's key: public part, `use`, `alg`, and the id we sign with."""
-    key, algorithm = _load(key_pem)
+    return key_set_of(*load_signing_key(key_pem))
+
+
+def key_set_of(key: ECKey | RSAKey, algorithm: str) -> dict[str, list[dict[str, Any]]]:
+    """The public part of a key as a key set (RFC 7517)."""
     public = key.as_dict(private=False)
     return {"keys": [{**public, "kid": key.thumbprint(), "use": "sig", "alg": algorithm}]}
 
 
-def _load(key_pem: Secret | bytes | str) -> tuple[ECKey | RSAKey, str]:
+def load_signing_key(key_pem: Secret | bytes | str) -> tuple[ECKey | RSAKey, str]:
+    """A private key and the algorithm that it signs with. Raises ValueError for any other than `ClientKey` takes."""
     pem = key_pem.reveal() if isinstance(key_pem, Secret) else key_pem
     pem = pem.encode("ascii", "replace") if isinstance(pem, str) else pem
     try:

@@ -33,6 +33,8 @@ class RejectReason(StrEnum):
     SESSION_ENDED = "session_ended"
     REPLAYED = "replayed"
     ROLE_UNKNOWN = "role_unknown"
+    LEGACY_ENDED = "legacy_ended"
+    NEW_NOT_YET = "new_not_yet"
 
 
 class TokenRejected(Exception):

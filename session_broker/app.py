@@ -24,6 +24,7 @@ from session_broker.authorize import authorize
 from session_broker.broker import Broker
 from session_broker.logout import backchannel_logout
 from session_broker.metrics import Metrics
+from session_broker.migration.endpoint import bridge_keys
 from session_broker.token_endpoint import token
 
 _AUTHORIZE = "/authorize"
@@ -52,6 +53,8 @@ def create_app(broker: Broker) -> FastAPI:
             Route("/metrics", health.metrics, methods=["GET"]),
         ]
     )
+    if broker.migration is not None:
+        app.router.routes.append(Route("/migration/jwks", bridge_keys, methods=["GET"]))
     # The last one added is the outermost: observed, then traced, then errors answered, then the body read.
     app.add_middleware(BodyLimit)
     problem.install(app)

@@ -18,11 +18,12 @@ from identity.bearer import bearer_token
 from identity.problem import Problem
 from identity.reject import RejectReason, TokenRejected
 from session_broker.access import ServiceRule
+from session_broker.admission import Admission
 from session_broker.broker import Broker, broker_of
-from session_broker.cache import Grant
 from session_broker.ended import EndedUnavailable
+from session_broker.migration.phase_file import PhaseUnavailable
 from session_broker.problems import away, refused
-from session_broker.requests import SERVICE_HEADER, TOKEN_HEADER, client_address, peer, single
+from session_broker.requests import SERVICE_HEADER, client_address, peer, single
 from session_broker.verify import KeysUnavailable
 
 
@@ -35,19 +36,27 @@ async def authorize(request: Request) -> Response:
         if peer(request) not in broker.settings.proxies:
             # Whoever asks here gets an internal token in the answer; that is for the proxy alone.
             raise refused("proxy_unknown")
-        service, rule = broker.doorkeeper.service(single(request, SERVICE_HEADER))
+        service, rule = service_of(broker, single(request, SERVICE_HEADER))
         token = bearer_token(request)
-        grant = await broker.doorkeeper.admit(token, service, rule, ip)
+        admission = await broker.door.admit(token, service, rule, ip)
     except Exception as error:
         await record_refusal(broker, error, service, ip, token)
         raise
-    return Response(None, 204, {TOKEN_HEADER: f"Bearer {grant.token.text()}", "Cache-Control": "no-store"})
+    return Response(None, 204, {**admission.headers, "Cache-Control": "no-store"})
 
 
-async def admitted(broker: Broker, token: str, name: str, rule: ServiceRule, ip: str | None) -> Grant:
-    """A grant for a caller other than the proxy; a refusal is recorded and raised."""
+def service_of(broker: Broker, name: str | None) -> tuple[str, ServiceRule]:
+    """The service of that name. Raises Problem (403): a service that is not configured takes nobody."""
+    rule = None if name is None else broker.access.services.get(name)
+    if name is None or rule is None:
+        raise refused("service_unknown")
+    return name, rule
+
+
+async def admitted(broker: Broker, token: str, name: str, rule: ServiceRule, ip: str | None) -> Admission:
+    """A caller other than the proxy, admitted; a refusal is recorded and raised."""
     try:
-        return await broker.doorkeeper.admit(token, name, rule, ip)
+        return await broker.door.admit(token, name, rule, ip)
     except Exception as error:
         await record_refusal(broker, error, name, ip, token)
         raise
@@ -73,6 +82,9 @@ async def record_refusal(
         case EndedUnavailable():
             await broker.trail.refused("ended_unavailable", service, ip, token_name=named, outcome="failure")
             raise away("ended_unavailable", error.retry_after) from None
+        case PhaseUnavailable():
+            await broker.trail.refused("phase_unavailable", service, ip, token_name=named, outcome="failure")
+            raise away("phase_unavailable", error.retry_after) from None
         case AuditUnavailable():
             broker.metrics.refusals.labels("audit_unavailable").inc()
         case _:

@@ -21,6 +21,7 @@ from identity.secret import SecretUnreadable, read_secret
 from identity.service_token import ServiceToken
 from identity.verify import TokenPolicy, TokenVerifier
 from session_broker.access import INTERNAL, Access, AccessRefused, load_access
+from session_broker.admission import Door, PlainDoor
 from session_broker.breaker import CircuitBreaker
 from session_broker.cache import GrantCache
 from session_broker.doorkeeper import Doorkeeper
@@ -31,6 +32,9 @@ from session_broker.keycloak import KeycloakExchange
 from session_broker.leases import Leases
 from session_broker.logout_token import LogoutIssuer
 from session_broker.metrics import Metrics
+from session_broker.migration.opening import Migration, open_migration
+from session_broker.migration.phase_file import PhaseUnavailable
+from session_broker.migration.settings import MigrationSettings
 from session_broker.refusals import Refusals
 from session_broker.settings import BrokerSettings
 from session_broker.trail import Trail
@@ -62,7 +66,8 @@ class Broker:
     logout_issuers: Mapping[str, LogoutIssuer]
     breaker: CircuitBreaker
     ended: EndedSessions
-    doorkeeper: Doorkeeper
+    door: Door
+    migration: Migration | None
     leases: Leases | None
     name_of: Callable[[str], str]
 
@@ -79,7 +84,7 @@ async def open_broker(settings: BrokerSettings) -> AsyncIterator[Broker]:
     async with AsyncExitStack() as stack:
         try:
             broker = await _build(settings, stack)
-        except (AccessRefused, SecretUnreadable, EndedUnavailable, ValueError) as error:
+        except (AccessRefused, SecretUnreadable, EndedUnavailable, PhaseUnavailable, ValueError) as error:
             raise StartRefused(str(error)) from None
         except OSError as error:
             raise StartRefused(f"SESSION_BROKER_STATE_DIR: {settings.state_dir}: {error.strerror}") from None
@@ -149,8 +154,12 @@ async def _build(settings: BrokerSettings, stack: AsyncExitStack) -> Broker:
     )
     ended = EndedSessions(settings.state_dir)
     stack.callback(ended.close)
+    migration = None
+    if settings.migration_file is not None:
+        migration = open_migration(
+            MigrationSettings(), realm=settings.issuer, state_dir=settings.state_dir, name_of=name_of
+        )
     doorkeeper = Doorkeeper(
-        access=access,
         dispatch=dispatch,
         exchange=exchange,
         own=internal(frozenset({settings.client_id})),
@@ -160,6 +169,7 @@ async def _build(settings: BrokerSettings, stack: AsyncExitStack) -> Broker:
         trail=trail,
         metrics=metrics,
         window=settings.revocation_seconds,
+        bridge=None if migration is None else migration.bridge,
     )
     stack.push_async_callback(doorkeeper.close)
     leases = _leases(settings, http, ServiceToken(http, settings.token_url, settings.client_id, key), trail, metrics)
@@ -176,7 +186,10 @@ async def _build(settings: BrokerSettings, stack: AsyncExitStack) -> Broker:
         logout_issuers=_logout_issuers(settings, access, keys),
         breaker=breaker,
         ended=ended,
-        doorkeeper=doorkeeper,
+        door=PlainDoor(doorkeeper)
+        if migration is None
+        else migration.desk(doorkeeper, trail, metrics, window=settings.revocation_seconds),
+        migration=migration,
         leases=leases,
         name_of=name_of,
     )

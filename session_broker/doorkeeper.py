@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from identity.decision import StepUp
 from identity.principal import Principal
 from identity.problem import step_up_required
 from identity.reject import RejectReason, TokenRejected
 from identity.secret import Secret
-from session_broker.access import Access, ServiceRule
+from session_broker.access import ServiceRule
 from session_broker.cache import Grant, GrantCache, Key, key_of
 from session_broker.ended import EndedSessions
 from session_broker.exchange import Exchange, ExchangeRefused, ExchangeUnavailable
@@ -34,6 +35,22 @@ _LEEWAY = 5.0
 """Seconds before its own end at which an internal token is not handed on any more: a request takes time."""
 
 
+class Bridge(Protocol):
+    """Speaks for tokens that no provider signs; only a migration has one (`migration/bridge.py`)."""
+
+    def knows(self, token: str) -> bool:
+        """Whether such a token is its own to look at."""
+        ...
+
+    def identity(self, token: str) -> VerifiedIdentity:
+        """Whom the token names. Raises TokenRejected."""
+        ...
+
+    def assertion(self, identity: VerifiedIdentity) -> str:
+        """What the exchange takes for that identity."""
+        ...
+
+
 class Doorkeeper:
     """Admits tokens to services. One event loop only.
 
@@ -44,7 +61,6 @@ class Doorkeeper:
     def __init__(
         self,
         *,
-        access: Access,
         dispatch: Dispatch,
         exchange: Exchange,
         own: InternalVerifier,
@@ -54,9 +70,9 @@ class Doorkeeper:
         trail: Trail,
         metrics: Metrics,
         window: float,
+        bridge: Bridge | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._access = access
         self._dispatch = dispatch
         self._exchange = exchange
         self._own = own
@@ -66,15 +82,9 @@ class Doorkeeper:
         self._trail = trail
         self._metrics = metrics
         self._window = window
+        self._bridge = bridge
         self._clock = clock
         self._flights: SingleFlight[Key, Grant] = SingleFlight()
-
-    def service(self, name: str | None) -> tuple[str, ServiceRule]:
-        """The service of that name. Raises Problem (403): a service that is not configured takes nobody."""
-        rule = None if name is None else self._access.services.get(name)
-        if name is None or rule is None:
-            raise refused("service_unknown")
-        return name, rule
 
     async def admit(self, token: str, name: str, rule: ServiceRule, ip: str | None) -> Grant:
         """The grant of `token` at a service.
@@ -103,16 +113,14 @@ class Doorkeeper:
         await self._flights.close()
 
     async def _make(self, key: Key, token: str, name: str, rule: ServiceRule, ip: str | None) -> Grant:
-        parsed = self._dispatch.parse(token)
-        provider = self._dispatch.provider(parsed)
-        identity = await self._dispatch.verify(token, parsed, rule.audience)
-        if identity.principal is None and provider not in rule.providers:
+        identity, presented = await self._identified(token, rule)
+        if identity.principal is None and identity.provider not in rule.providers:
             raise refused("provider_not_for_service")
         if identity.principal is not None and not rule.internal:
             raise refused("internal_not_for_service")
         if self._ended.has(identity):
             raise TokenRejected(RejectReason.SESSION_ENDED)
-        secret, principal = await self._internal(key, token, identity, rule.audience)
+        secret, principal = await self._internal(key, presented, identity, rule.audience)
         if principal.assurance_level < rule.assurance:
             raise step_up_required(StepUp(rule.assurance, None))
         now = self._clock()
@@ -124,6 +132,13 @@ class Doorkeeper:
         self._check_ended(key, grant)
         self._cache.keep(key, grant)
         return grant
+
+    async def _identified(self, token: str, rule: ServiceRule) -> tuple[VerifiedIdentity, str]:
+        """Whom the token names, and what the exchange gets for it: the token itself, but for the bridge's."""
+        if self._bridge is not None and self._bridge.knows(token):
+            identity = self._bridge.identity(token)
+            return identity, self._bridge.assertion(identity)
+        return await self._dispatch.verify(token, self._dispatch.parse(token), rule.audience), token
 
     async def _internal(
         self, key: Key, token: str, identity: VerifiedIdentity, audience: str

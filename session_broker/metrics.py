@@ -59,6 +59,12 @@ class Metrics:
         self.sessions_ended = Counter(
             "session_broker_sessions_ended", "Logout tokens taken.", ("provider",), registry=registry
         )
+        self.migration = Counter(
+            "session_broker_migration_tokens",
+            "In a migration: who still comes with which kind of token.",
+            ("kind", "client", "phase"),
+            registry=registry,
+        )
         self.lease_failures = Counter(
             "session_broker_lease_failures",
             "Logouts after which the vault did not confirm that the leases end.",

@@ -18,7 +18,11 @@ ADDRESS_HEADER = "x-tradepulse-client-ip"
 """The client's address, as the proxy sees it."""
 
 TOKEN_HEADER = "X-TradePulse-Authorization"  # noqa: S105 - a header's name
-"""The answer's internal token, which the proxy puts into `Authorization`."""
+"""The answer's token, which the proxy puts into `Authorization`."""
+
+NEW_HEADER = "X-TradePulse-Token"
+LEGACY_HEADER = "X-TradePulse-Legacy-Token"
+"""In a migration: the other token, which the proxy hands on under these names."""
 
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}\Z")
 _FORM = "application/x-www-form-urlencoded"

@@ -48,6 +48,9 @@ class BrokerSettings(IdentitySettings):
     vault_url: str | None = Field(default=None, validation_alias="SESSION_BROKER_VAULT_URL")
     """Where leases are ended at a logout; without it they end by themselves."""
 
+    migration_file: Path | None = Field(default=None, validation_alias="SESSION_BROKER_MIGRATION_FILE")
+    """The phase of a migration from a platform's own tokens (`session_broker/migration`); without it there is none."""
+
     @field_validator("proxies", "logout_clients", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:

@@ -56,7 +56,7 @@ async def token(request: Request) -> Response:
     ip = client_address(request, broker.settings.proxies)
     try:
         subject, name, rule = await _asked(request, broker)
-        grant = await admitted(broker, subject, name, rule, ip)
+        admission = await admitted(broker, subject, name, rule, ip)
     except TokenError as error:
         await record_refusal(broker, refused(f"token_{error.code}"), None, ip, None)
         return error.response()
@@ -67,13 +67,20 @@ async def token(request: Request) -> Response:
         if error.status not in (400, 403):
             raise
         return TokenError("invalid_request", error.detail).response()
+    grant = admission.grant
+    if grant is None:
+        # A migration that hands on legacy tokens alone; its own are not handed out here.
+        return TokenError("invalid_request", "This endpoint gives no tokens yet.").response()
     lasts = int(min(grant.principal.expires_at, grant.identity.expires_at) - time.time())
+    # In a migration a client gets both, and uses the one that the service it calls understands.
+    legacy = {} if admission.legacy is None else {"legacy_token": admission.legacy.text()}
     return json_answer(
         {
             "access_token": grant.token.text(),
             "issued_token_type": ACCESS_TOKEN_TYPE,
             "token_type": "Bearer",
             "expires_in": max(1, lasts),
+            **legacy,
         },
         headers={"Pragma": "no-cache"},
     )

@@ -12,6 +12,7 @@ from identity.audit.rejected import RejectedTokens
 from identity.trace import trace_id
 from session_broker.cache import Grant
 from session_broker.metrics import Metrics
+from session_broker.verify import VerifiedIdentity
 
 
 class Trail:
@@ -37,6 +38,21 @@ class Trail:
                 action="session:exchange" if identity.principal is None else "session:admit",
                 resource=f"services/{service}/tokens/{identity.token_name}",
                 reason=f"provider:{identity.provider}",
+                ip=ip,
+            )
+        )
+
+    async def admitted_legacy(self, identity: VerifiedIdentity, service: str, ip: str | None) -> None:
+        """In a migration's first phase: a legacy token went on as it came."""
+        await self.record(
+            AuditEvent(
+                event="session.admitted",
+                outcome="success",
+                actor=f"{identity.provider}:{identity.subject}",
+                action="session:admit",
+                resource=f"services/{service}/tokens/{identity.token_name}",
+                reason=f"provider:{identity.provider}",
+                trace_id=trace_id(),
                 ip=ip,
             )
         )

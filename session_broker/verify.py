@@ -63,10 +63,6 @@ class Dispatch:
         self._verifiers = dict(verifiers)
         self._algorithms = tuple(algorithms)
 
-    def provider(self, parsed: Parsed) -> str:
-        """The name of the provider that the token claims to be of. Raises `TokenRejected`."""
-        return self._claimed(parsed)[0]
-
     def parse(self, token: str) -> Parsed:
         """The token taken apart, not believed yet. Raises `TokenRejected`."""
         return parse(token, algorithms=self._algorithms, max_bytes=MAX_TOKEN_BYTES)

@@ -36,6 +36,8 @@ _HMAC: Final = JWSRegistry.algorithms[_ALGORITHM]
 _HEADERS: Final = frozenset({"alg", "typ"})
 _MAX_ROLES: Final = len(LegacyRole)
 _MAX_TEXT: Final = 256
+_MINTED: Final = "double_write"
+"""The claim of a token that was made here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,19 @@ class LegacyIdentity:
     email: str
     roles: tuple[LegacyRole, ...]
     client: str
+    issued_at: int
     expires_at: int
+
+
+def looks_legacy(token: str) -> bool:
+    """Whether a token says that it is signed as legacy ones are. Nothing is believed of it: it only picks who looks.
+
+    An internal or external token never says so, since none of their verifiers takes that algorithm.
+    """
+    try:
+        return len(token) <= MAX_BYTES and document(token.partition(".")[0], MAX_BYTES).get("alg") == _ALGORITHM
+    except TokenRejected:
+        return False
 
 
 class LegacyTokens:
@@ -90,7 +104,11 @@ class LegacyTokens:
         return self._identity(claims)
 
     def mint(self, *, subject: str, email: str, roles: Sequence[LegacyRole], client: str, expires_at: int) -> str:
-        """A legacy token for services that still read them. It never outlives `expires_at` (unix seconds)."""
+        """A legacy token for services that still read them. It never outlives `expires_at` (unix seconds).
+
+        It says that it comes from here, and one that does is not accepted back: what leaks behind the proxy
+        opens nothing in front of it.
+        """
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -100,6 +118,7 @@ class LegacyTokens:
             "client": client,
             "iat": int(self._clock()),
             "exp": expires_at,
+            _MINTED: True,
         }
         signed = f"{_encoded({'alg': _ALGORITHM, 'typ': 'JWT'})}.{_encoded(claims)}"
         return f"{signed}.{_base64(_HMAC.sign(signed.encode('ascii'), self._key))}"
@@ -109,16 +128,19 @@ class LegacyTokens:
             raise TokenRejected(RejectReason.ISSUER_REFUSED)
         if claims.get("aud") != self._audience:
             raise TokenRejected(RejectReason.AUDIENCE_REFUSED)
-        now, expires_at = self._clock(), _time(claims, "exp")
+        if _MINTED in claims:
+            raise TokenRejected(RejectReason.PURPOSE_REFUSED)
+        now, issued_at, expires_at = self._clock(), _time(claims, "iat"), _time(claims, "exp")
         if now >= expires_at + LEEWAY:
             raise TokenRejected(RejectReason.EXPIRED)
-        if now < _time(claims, "iat") - LEEWAY:
+        if now < issued_at - LEEWAY:
             raise TokenRejected(RejectReason.ISSUED_IN_FUTURE)
         return LegacyIdentity(
             subject=_text(claims, "sub"),
             email=_text(claims, "email"),
             roles=_roles(claims),
             client=_text(claims, "client"),
+            issued_at=issued_at,
             expires_at=expires_at,
         )
 

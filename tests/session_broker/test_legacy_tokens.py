@@ -61,9 +61,12 @@ def test_a_token_of_the_platform_names_its_person(tokens: LegacyTokens) -> None:
     assert found.roles == (LegacyRole.TRADER, LegacyRole.VIEWER)
 
 
-def test_what_is_minted_is_accepted_and_ends_when_it_was_told_to(tokens: LegacyTokens) -> None:
+def test_what_is_minted_is_signed_as_the_platform_signs_and_opens_nothing_from_outside(tokens: LegacyTokens) -> None:
     token = tokens.mint(subject="s", email="e@x.example", roles=[LegacyRole.ADMIN], client="c", expires_at=NOW + 5)
-    assert tokens.verify(token).expires_at == NOW + 5
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert token == signed('{"alg":"HS256","typ":"JWT"}', json.dumps(claims, separators=(",", ":")))
+    assert (claims["exp"], claims["roles"], claims["iss"]) == (NOW + 5, ["admin"], "https://platform.example")
+    assert refused(tokens, token) == RejectReason.PURPOSE_REFUSED
 
 
 @pytest.mark.parametrize(
