@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import orjson
@@ -15,6 +16,7 @@ import pytest
 
 from stack.layout import CHECKOUT
 from stack.login import HttpLogin, Login, LoginFailed, SavedFactor
+from stack.login.oidc import AuthorizationRequest, Redirect
 
 if TYPE_CHECKING:
     from tests.conftest import Stack
@@ -119,6 +121,15 @@ def factor_asked(driver: HttpLogin, person: Person) -> bool:
     return "kc-otp-login-form" in driver.visited
 
 
+def silently(driver: HttpLogin, person: Person) -> str:
+    """The error of a login that may show no page (`prompt=none`), as a web application asks in the background."""
+    with Redirect() as redirect:
+        url = AuthorizationRequest(driver._issuer, "tradepulse-cli", redirect, plain(person)).url
+        location = driver._http.get(f"{url}&prompt=none").headers["Location"]
+        assert location.startswith(redirect.uri)
+    return dict(parse_qsl(urlsplit(location).query)).get("error", "")
+
+
 @pytest.fixture
 def risk(realm: Realm, stack: Stack) -> Iterator[Risk]:
     """The realm's policy, which is put back as it was."""
@@ -201,7 +212,7 @@ def test_whoever_is_only_new_and_has_no_factor_goes_on_to_register_one(risk: Ris
         claims = driver.login(plain(bare_person)).claims()
         assert driver.visited[-2:] == ["tradepulse-choose-factor", "kc-totp-settings-form"]
         assert claims["acr"] == "aal1"
-    assert risk.told(bare_person.email) == [("new_device", "step_up")]
+    assert risk.told(bare_person.email) == [("new_device", "register")]
 
 
 def test_a_listed_network_asks_for_a_factor_or_refuses_and_locks_nobody_out(
@@ -290,7 +301,9 @@ def test_a_running_session_is_asked_once_in_an_odd_network_and_refused_in_a_barr
     risk.decide_by(risk.networks())
     with risk.driver(app) as driver:
         driver.login(plain(person))
+        assert silently(driver, person) == ""
         at(driver, ELSEWHERE)
+        assert silently(driver, person) == "login_required"
         assert factor_asked(driver, person)
         assert driver.visited == ["kc-otp-login-form"]
         driver.login(plain(person))
@@ -300,7 +313,7 @@ def test_a_running_session_is_asked_once_in_an_odd_network_and_refused_in_a_barr
             driver.login(plain(person))
         at(driver, HOME)
         assert not factor_asked(driver, person)
-    assert risk.told(person.email) == [("network_listed", "step_up"), ("network_listed", "deny")]
+    assert risk.told(person.email) == [*[("network_listed", "step_up")] * 2, ("network_listed", "deny")]
 
 
 def test_failed_factors_close_the_account_for_a_while_though_the_password_is_right(

@@ -1,6 +1,8 @@
 package example.tradepulse.keycloak.risk;
 
+import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 import org.keycloak.authentication.AuthenticationFlowCallback;
@@ -21,6 +23,7 @@ import org.keycloak.sessions.AuthenticationSessionModel;
 
 import example.tradepulse.keycloak.audit.Notice;
 import example.tradepulse.keycloak.factor.Factor;
+import io.micrometer.core.instrument.Metrics;
 import jakarta.ws.rs.core.Response;
 
 /**
@@ -34,6 +37,10 @@ final class RiskAuthenticator implements AuthenticationFlowCallback {
 
     private static final String DENIED = "risk_denied";
     private static final String FACTOR_MISSING = "factor_missing";
+    private static final String REGISTER = "register";
+
+    /** Counts every judgement by what became of it. */
+    private static final String VERDICTS = "tradepulse.risk.verdicts";
 
     /** A provider proves before it sends people back: what it proved this short a while ago belongs to this login. */
     private static final long JUST_NOW_SECONDS = 300;
@@ -82,22 +89,22 @@ final class RiskAuthenticator implements AuthenticationFlowCallback {
         AuthenticationSessionModel login = context.getAuthenticationSession();
         Memory.judged(login, user, Time.currentTimeMillis() / 1000 - (running == null ? JUST_NOW_SECONDS : 0));
         AuthenticatorUtil.setAuthCallbacksFactoryIds(login, RiskAuthenticatorFactory.PROVIDER_ID);
+        // Such a login stays at the first level, and goes on to the page where a first factor is registered.
+        boolean newcomer = verdict.isForNewcomers() && !Factor.isProvable(user);
+        String outcome = newcomer ? REGISTER : verdict.outcome().word();
+        Metrics.counter(VERDICTS, "realm", context.getRealm().getName(), "outcome", outcome).increment();
         if (!verdict.reasons().isEmpty() && (running == null || verdict.outcome() != Outcome.ALLOW)) {
-            tell(user, verdict.outcome(), verdict.codes(), verdict);
+            tell(user, outcome, verdict.codes(), verdict.reasons());
         }
-        switch (verdict.outcome()) {
-            case DENY -> refuse(context, user, verdict);
-            case STEP_UP -> demand(context, user, verdict, running);
-            default -> { }
+        if (verdict.outcome() == Outcome.DENY) {
+            refuse(context, user, verdict);
+        } else if (verdict.outcome() == Outcome.STEP_UP && !newcomer) {
+            demand(context, verdict, running);
         }
         return verdict.outcome() == Outcome.DENY;
     }
 
-    private void demand(AuthenticationFlowContext context, UserModel user, Verdict verdict, UserSessionModel running) {
-        if (verdict.isForNewcomers() && !Factor.isProvable(user)) {
-            // The login stays at the first level, and goes on to the page where a first factor is registered.
-            return;
-        }
+    private void demand(AuthenticationFlowContext context, Verdict verdict, UserSessionModel running) {
         AuthenticationSessionModel login = context.getAuthenticationSession();
         Memory.demand(login, verdict);
         int asked = new AcrStore(session, login).getRequestedLevelOfAuthentication(context.getTopLevelFlow());
@@ -132,7 +139,8 @@ final class RiskAuthenticator implements AuthenticationFlowCallback {
             Memory.answer(login, session.sessions().getUserSession(realm, login.getParentSession().getId()));
             DeviceCookie.remember(session, realm, user);
         } else if (Memory.isFactorDemanded(login)) {
-            tell(user, Outcome.DENY, FACTOR_MISSING, null);
+            Metrics.counter(VERDICTS, "realm", login.getRealm().getName(), "outcome", FACTOR_MISSING).increment();
+            tell(user, Outcome.DENY.word(), FACTOR_MISSING, List.of());
             throw new AuthenticationFlowException(
                     AuthenticationFlowError.GENERIC_AUTHENTICATION_ERROR, FACTOR_MISSING, Pages.message(FACTOR_MISSING));
         }
@@ -144,15 +152,17 @@ final class RiskAuthenticator implements AuthenticationFlowCallback {
                 || AuthenticatorUtil.getAuthnCredentials(login).stream().anyMatch(Factor::proves);
     }
 
-    private void tell(UserModel user, Outcome outcome, String codes, Verdict verdict) {
+    private void tell(UserModel user, String outcome, String codes, List<Reason> reasons) {
         AuthenticationSessionModel login = session.getContext().getAuthenticationSession();
-        String subjects = verdict == null ? null : verdict.reasons().stream()
-                .filter(reason -> !reason.subject().isEmpty()).map(Reason::key).distinct().sorted().collect(Collectors.joining(","));
-        Map<String, String> about = subjects == null || subjects.isEmpty()
-                ? Map.of("client", login.getClient().getClientId(), "risk", outcome.word())
-                : Map.of("client", login.getClient().getClientId(), "risk", outcome.word(), "risk_of", subjects);
+        Map<String, String> about = new TreeMap<>(Map.of("client", login.getClient().getClientId(), "risk", outcome));
+        String subjects = reasons.stream()
+                .filter(reason -> !reason.subject().isEmpty()).map(Reason::key).sorted().collect(Collectors.joining(","));
+        if (!subjects.isEmpty()) {
+            about.put("risk_of", subjects);
+        }
+        boolean goesOn = !Outcome.DENY.word().equals(outcome);
         session.getKeycloakSessionFactory().publish(new Notice(
-                session, login.getRealm(), "login.risk", outcome != Outcome.DENY, "judge", user, login.getParentSession().getId(), codes, about));
+                session, login.getRealm(), "login.risk", goesOn, "judge", user, login.getParentSession().getId(), codes, about));
     }
 
     @Override
