@@ -86,6 +86,17 @@ class Federation:
         """The providers that an account is linked to."""
         return {one["identityProvider"] for one in self.admin.get(f"{self.path}/users/{account}/federated-identity")}
 
+    def begin(self, provider: str) -> httpx.URL:
+        """The address at a provider to which Keycloak sends the browser."""
+        query = {"client_id": "tradepulse-cli", "redirect_uri": "http://127.0.0.1:1/callback", "response_type": "code"}
+        pkce = {"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
+        place = f"{self.issuer}/protocol/openid-connect/auth"
+        with httpx.Client(timeout=20, trust_env=False) as http:
+            answer = http.get(place, params={**query, **pkce, "scope": "openid", "kc_idp_hint": provider})
+            for cookie in http.cookies.jar:
+                cookie.secure = False
+            return httpx.URL(http.get(answer.headers["Location"]).headers["Location"])
+
     def refusals(self, provider: str) -> set[str]:
         """The reasons of the refused logins by a provider that the server has on record."""
         events = self.admin.get(f"{self.path}/events", type="IDENTITY_PROVIDER_LOGIN_ERROR", max=100)
@@ -114,8 +125,8 @@ class FederatedLogin(HttpLogin):
         return self.login(Login(asked.pop("username", ""), asked.pop("password", ""), provider=provider, **asked))
 
     def login_again(self, **asked: Any) -> Tokens:
-        """Use the running session, by no provider."""
-        return self.login(Login("", "", **asked))
+        """Log in by no provider, by the running session if there is one."""
+        return self.login(Login(asked.pop("username", ""), asked.pop("password", ""), **asked))
 
     def answer(self, page: PageReader, login: Login, new_password: str | None) -> tuple[str, dict[str, str]] | None:
         """The ordinary answers, and yes to linking an account."""
@@ -179,7 +190,9 @@ def configuration(directory: Path, name: str, upstream: UpstreamServer, other: D
     head, _, _ = text.partition("\nidentity_providers:")
     issuers = {one: issuer.url for one, issuer in upstream.issuers.items()} | {"dex": other.url}
     of_dex = f"email_domains: [{DOMAIN}], scopes: [groups], group_mappings: {GROUPS}"
-    lines = [
+    google = f"type: google, client_id: of-google, client_secret: {{env: SECRET_DEX}}, email_domains: [{DOMAIN}]"
+    lines = [f"  google: {{{google}}}"]
+    lines += [
         f"  {one}: {{type: oidc, issuer: {issuers[one]}, client_id: {CLIENT}, "
         f"client_secret: {{env: SECRET_{one.upper()}}}{', ' + more if more else ''}}}"
         for one, more in {**PROVIDERS, "dex": of_dex}.items()

@@ -159,3 +159,30 @@ def test_a_provider_whose_checks_were_taken_away_lets_nobody_in(federation: Fede
     finally:
         federation.admin.post(place, {name: value for name, value in address.items() if name != "id"})
     assert levels(federation.login("plain", acr="aal1").claims()) == ("aal1", "aal1")
+
+
+def test_a_token_has_the_same_claims_whoever_logged_the_person_in(
+    federation: Federation, new_member: Callable[..., AbstractContextManager[Member]]
+) -> None:
+    with new_member("trusted", "plain", password="the password of its owner") as person:
+        as_local = {"username": person.email, "password": "the password of its owner"}
+        with federation.forms(person.app) as driver:
+            shapes = [set(driver.login_again(acr="aal2", **as_local).claims())]
+        federation.at("trusted").person(person.email, acr="mfa", auth_time=ago(5), groups=["up-research"], amr=["otp"])
+        shapes.append(set(federation.login("trusted", acr="aal2").claims()))
+        # What Google says: no acr, no amr, no groups, and much that is nobody's business here.
+        like_google = {"hd": person.email.partition("@")[2], "picture": "https://pictures.example/1", "locale": "en"}
+        federation.at("plain").person(person.email, name="Ada", given_name="Ada", family_name="L", **like_google)
+        shapes.append(set(federation.login("plain", acr="aal1").claims()))
+    assert shapes[0] == shapes[1] == shapes[2]
+    assert {"email", "groups", "acr", "amr", "assurance_level", "auth_time", "sid", "azp", "aud"} <= shapes[0]
+    assert not {"hd", "picture", "locale", "name", "realm_access", "preferred_username"} & shapes[0]
+
+
+def test_google_is_asked_as_itself(federation: Federation) -> None:
+    url = federation.begin("google")
+    assert url.host == "accounts.google.com"
+    assert url.params["client_id"] == "of-google"
+    assert url.params["redirect_uri"] == f"{federation.issuer}/broker/google/endpoint"
+    assert set(url.params["scope"].split()) == {"openid", "profile", "email"}
+    assert "acr_values" not in url.params
