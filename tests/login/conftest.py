@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +15,16 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
+from admin_sync.keycloak.connection import segment
 from identity.login import PersonSession, Registration
 from stack.login import HttpLogin, Login, SavedFactor
 from stack.login.forms import PageReader
-from tests.realm.conftest import Person, Realm, app_holder, bare_person, new_person, person, realm
+from tests.realm.conftest import Person, Realm, realm
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["app_holder", "bare_person", "new_person", "person", "realm"]
+__all__ = ["realm"]
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -122,10 +126,40 @@ class Desk:
         return PersonSession(self.session.registration, self.folder, talk=self.screen, **changed)
 
 
+@contextmanager
+def somebody(realm: Realm) -> Iterator[tuple[Person, SavedFactor]]:
+    """An account with a password and an authenticator app of its own.
+
+    A code works once, so two tests that shared an account would wait half a minute for each other.
+    """
+    email, password = f"{secrets.token_hex(6)}@tradepulse.example", f"Chosen-{secrets.token_hex(8)}"
+    factor = SavedFactor(secret=secrets.token_hex(10))
+    app = {
+        "type": "otp",
+        "secretData": json.dumps({"value": factor.secret}),
+        "credentialData": json.dumps({"subType": "totp", "digits": 6, "period": 30, "algorithm": "HmacSHA1"}),
+    }
+    credentials = [{"type": "password", "value": password, "temporary": False}, app]
+    body = {"username": email, "email": email, "emailVerified": True, "enabled": True, "credentials": credentials}
+    identity = realm.admin.post(f"{realm.path}/users", body)
+    assert identity is not None
+    try:
+        yield Person(identity, email, "", password), factor
+    finally:
+        realm.admin.delete(f"{realm.path}/users/{segment(identity)}")
+
+
 @pytest.fixture
-def desk(realm: Realm, app_holder: tuple[Person, SavedFactor], tmp_path: Path) -> Desk:
+def app_person(realm: Realm) -> Iterator[tuple[Person, SavedFactor]]:
+    """Somebody with an authenticator app."""
+    with somebody(realm) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(realm: Realm, app_person: tuple[Person, SavedFactor], tmp_path: Path) -> Desk:
     """Somebody with an authenticator app, not logged in yet."""
-    who, factor = app_holder
+    who, factor = app_person
     screen = AtTheScreen(realm.issuer, who.email, who.password, factor)
     folder = tmp_path / "login"
     return Desk(who, screen, PersonSession(Registration(realm.issuer), folder, talk=screen), folder)

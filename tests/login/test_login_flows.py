@@ -22,8 +22,7 @@ from identity.login.tokens import Tokens
 from identity.login.wire import Unanswered, Wire
 from identity.principal import AssuranceLevel
 from identity.secret import Secret
-from stack.login import Factor
-from tests.login.conftest import AtTheScreen
+from tests.login.conftest import AtTheScreen, somebody
 from vault_client import Person, StepUpRequired
 from vault_client.transport import Transport
 
@@ -249,12 +248,11 @@ def test_the_vaults_client_meets_the_demand_where_somebody_is_there(
     assert len(service.seen) == 3
 
 
-def test_somebody_else_cannot_step_up_a_session(desk: Desk, realm: Realm, new_person: object) -> None:
+def test_somebody_else_cannot_step_up_a_session(desk: Desk, realm: Realm) -> None:
     desk.session.log_in(store=Kind.FILE)
     before = kept(desk)
-    with new_person() as other, realm.forms() as driver:  # type: ignore[operator]
-        driver.first_login(other.first(Factor.AUTHENTICATOR_APP))
-        screen = AtTheScreen(realm.issuer, other.email, other.password, driver.factor)
+    with somebody(realm) as (other, factor):
+        screen = AtTheScreen(realm.issuer, other.email, other.password, factor)
         elsewhere = PersonSession(desk.session.registration, desk.folder, talk=screen)
         with pytest.raises(LoginFailed) as failed:
             elsewhere.step_up(Wanted(AssuranceLevel.AAL2, 0))

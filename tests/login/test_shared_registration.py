@@ -73,9 +73,9 @@ def vault_says(stack: Stack, token: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("kind", ["ui", "admin", "cli"])
 def test_the_web_logs_in_at_each_kind_of_address(
-    stack: Stack, realm: Realm, app_holder: tuple[Person, SavedFactor], kind: str
+    stack: Stack, realm: Realm, app_person: tuple[Person, SavedFactor], kind: str
 ) -> None:
-    person, factor = app_holder
+    person, factor = app_person
     (client,) = realm.admin.get(f"{realm.path}/clients", clientId=CLIENT)
     ends = {"ui": "8400/auth/callback", "admin": "8400/admin/auth/callback", "cli": "127.0.0.1/callback"}
     (redirect_uri,) = [uri for uri in client["redirectUris"] if uri.endswith(ends[kind])]
