@@ -20,8 +20,9 @@ import org.jboss.logging.Logger;
  * answer the commit.
  *
  * <p>The events of a transaction stand in Keycloak's own table if and only if it was committed, since they are written in
- * it. A yes is believed at once. A no is believed only when the transaction can no longer be under way in the database.
- * Where that table has nothing of a transaction to tell by, the record says that its outcome is unknown.
+ * it. A yes is believed at once. A no is believed only when the transaction can no longer be under way in the database, and
+ * for an hour after the event: later the table may have been emptied, by its retention or by an administrator. Where the table
+ * cannot tell, the record says that its outcome is unknown.
  */
 final class Settler implements AutoCloseable {
 
@@ -34,6 +35,7 @@ final class Settler implements AutoCloseable {
 
     static final String RECOVERED = "recovered_by";
     static final Duration SURE_AFTER = Duration.ofSeconds(10);
+    static final Duration SURE_FOR = Duration.ofHours(1);
 
     private static final Logger LOG = Logger.getLogger(Settler.class);
     private static final String WAY = "write-ahead";
@@ -44,6 +46,13 @@ final class Settler implements AutoCloseable {
 
         List<Map<String, Object>> missing() {
             return intent.records().stream().filter(record -> !written.contains(Intent.eventId(record))).toList();
+        }
+
+        /** Whether Keycloak's table is to be believed when it has nothing of this. */
+        boolean deniable() {
+            Instant oldest = Instant.now().minus(SURE_FOR);
+            return intent.provable() && intent.records().stream()
+                    .allMatch(record -> Instant.parse(String.valueOf(record.get("time"))).isAfter(oldest));
         }
     }
 
@@ -130,7 +139,7 @@ final class Settler implements AutoCloseable {
                 gone.accept(doubt.intent());
             } else if (proved) {
                 committed.accept(recovered(doubt.intent(), missing, false));
-            } else if (!doubt.intent().provable()) {
+            } else if (!doubt.deniable()) {
                 committed.accept(recovered(doubt.intent(), missing, true));
             } else if (doubt.since().isBefore(sure)) {
                 gone.accept(doubt.intent());

@@ -61,6 +61,15 @@ class SettlerTest {
     }
 
     @Test
+    @DisplayName("that nothing is stored proves nothing any more when the table may have been emptied meanwhile")
+    void longAfter() throws InterruptedException {
+        Map<String, Object> record = record("success", System.currentTimeMillis() - Settler.SURE_FOR.toMillis() - 1000);
+        settler.left(new Intent("one", List.of(record), Set.of(Intent.eventId(record))), false, Set.of(), LONG_AGO);
+        settler.start(ids -> Set.of());
+        assertEquals("unknown", taken(written).records().get(0).get("outcome"));
+    }
+
+    @Test
     @DisplayName("what nobody can tell about is written with an unknown outcome, and a failure stays a failure")
     void unknown() throws InterruptedException {
         Intent intent = new Intent("one", List.of(record("success"), record("failure")), Set.of());
@@ -130,6 +139,10 @@ class SettlerTest {
     }
 
     private static Map<String, Object> record(String outcome) {
-        return new AuditRecord("login", outcome.equals("success"), "authenticate", 1000).fields();
+        return record(outcome, System.currentTimeMillis());
+    }
+
+    private static Map<String, Object> record(String outcome, long time) {
+        return new AuditRecord("login", outcome.equals("success"), "authenticate", time).fields();
     }
 }
