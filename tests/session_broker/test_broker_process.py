@@ -83,8 +83,6 @@ def test_two_processes_share_an_address_the_metrics_and_the_knowledge_of_what_en
 
 WRONG = {
     "no access file": ({"access_file": "/nowhere/access.toml"}, "cannot read /nowhere/access.toml"),
-    "a key that others can read": ({"client_key_file": "{access}"}, "others can read"),
-    "an address that is none": ({"bind": "8300"}, "host:port"),
     "a window that is none": ({"revocation_seconds": "0"}, "SESSION_BROKER_REVOCATION_SECONDS"),
     "a state directory that is a file": ({"state_dir": "{access}"}, "SESSION_BROKER_STATE_DIR"),
 }
