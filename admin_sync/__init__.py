@@ -14,6 +14,7 @@
     impact.py            who gains or loses what; rules.py: what OPA would decide otherwise
     answers.py           who has what, for `explain` and `who-can`
     ownership.py         what people of ours hold that nobody declared, and what becomes of it
+    static_secrets.py    clients that hold a secret which somebody has to rotate
     adopt/               a realm that somebody else made, as a configuration whose plan is empty
     guard.py             what a plan must not do without being told so
     sync.py              read, diff, guard, apply, look again: one `Session` for every command
