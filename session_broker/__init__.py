@@ -19,6 +19,7 @@ issuer's own rules, `exchange.py` redeems it in Keycloak (RFC 7523) and narrows 
     cache.py         grants by token hash, for as long as a revocation may take to be noticed; `flight.py`
     ended.py         sessions that ended, shared by all processes of a host
     logout.py        `POST /backchannel-logout`; `leases.py` has the vault end what the session borrowed
+    admission.py     what goes on to the service; in a migration (`migration/`) its phase decides
     trail.py         audit lines; `metrics.py`, `health.py` and `problems.py` are what it says
 
 Three rules hold everywhere. The token that came in never goes on: without an exchange the answer is

@@ -1,6 +1,6 @@
-"""`python -m session_broker`: serve. Settings are environment variables; see `session_broker/settings.py`.
+"""`python -m session_broker`: serve, or step through a migration. Settings are environment variables (`settings.py`).
 
-exit 0   stopped by a signal
+exit 0   stopped by a signal, or done
 exit 1   a server or the system did not do its part
 exit 3   a setting or a file is wrong; the message says which and what to do
 """
@@ -20,6 +20,7 @@ from identity import logs
 from identity.serving import listen, parent
 from session_broker.app import create_server
 from session_broker.broker import SOURCE, StartRefused, open_broker
+from session_broker.migration import steps
 from session_broker.settings import BrokerSettings
 
 
@@ -43,11 +44,19 @@ def _serve() -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     parser = argparse.ArgumentParser(prog=SOURCE, description=__doc__.partition("\n")[0])
-    parser.add_argument("command", nargs="?", default="serve", choices=("serve",))
-    parser.parse_args(arguments)
+    commands = parser.add_subparsers(dest="command", metavar="serve | migration")
+    commands.add_parser("serve", help="serve (the default)")
+    migration = commands.add_parser("migration", help="leave a platform's own tokens, step by step")
+    steps.add_arguments(migration)
+    parsed = parser.parse_args(arguments)
     logs.configure(SOURCE, level=os.environ.get("SESSION_BROKER_LOG_LEVEL", "INFO"))
     try:
+        if parsed.command == "migration":
+            return steps.run(parsed, BrokerSettings(), source=SOURCE)
         return _serve()
+    except steps.StepRefused as error:
+        _fail(str(error))
+        return error.code
     except ValidationError as error:
         _fail("; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors()))
     except (StartRefused, ValueError) as error:

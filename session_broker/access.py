@@ -36,6 +36,10 @@ INTERNAL = "internal"
 """How our own realm is called where a provider is named; no external provider can be called that."""
 
 
+LEGACY = "legacy"
+"""How a service lists the platform's own tokens, in a migration (`migration/`); without one it lists nobody by it."""
+
+
 class AccessRefused(ValueError):
     """The file cannot be used; the text is one clear line."""
 
@@ -115,13 +119,14 @@ class Access(_Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if INTERNAL in self.providers:
-            raise ValueError(f"providers: {INTERNAL} is our own realm; give the provider its name in roles.yaml")
+        for name, meaning in ((INTERNAL, "is our own realm"), (LEGACY, "are the platform's own tokens")):
+            if name in self.providers:
+                raise ValueError(f"providers: {name} {meaning}; give the provider its name in roles.yaml")
         issuers = [rule.issuer for rule in self.providers.values()]
         if len(issuers) != len(set(issuers)):
             raise ValueError("providers: two of them have one issuer, so a token could not say whose it is")
         for name, service in self.services.items():
-            unknown = sorted(service.providers - self.providers.keys())
+            unknown = sorted(service.providers - self.providers.keys() - {LEGACY})
             if unknown:
                 raise ValueError(f"services.{name}: there is no provider {', '.join(unknown)}")
         return self

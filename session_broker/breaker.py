@@ -31,8 +31,9 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether callers are turned away; a metric."""
-        return self._open_until is not None
+        """Whether callers are turned away now; a metric, and readiness. Not after the pause: a balancer that sends
+        nobody to who is not ready would keep the trial from ever being made."""
+        return self._open_until is not None and self._clock() < self._open_until
 
     def enter(self) -> None:
         """Say that a call is about to be made. Raises `CircuitOpen` if it must not be."""

@@ -65,6 +65,12 @@ class Metrics:
             ("kind", "client", "phase"),
             registry=registry,
         )
+        self.unmatched = Counter(
+            "session_broker_migration_unmatched",
+            "Legacy tokens for which no internal one could be had to go on beside them.",
+            ("reason",),
+            registry=registry,
+        )
         self.lease_failures = Counter(
             "session_broker_lease_failures",
             "Logouts after which the vault did not confirm that the leases end.",

@@ -103,6 +103,10 @@ def provider_addresses(document: Document) -> Iterator[Finding]:
         if isinstance(provider, OidcProvider):
             reason = _plain_nowhere_local(document, provider.environments, provider.issuer)
             yield from _finding(document, ROLES, ("identity_providers", alias, "issuer"), reason)
+    for alias, bridge in document.roles.token_bridges.items():
+        for field, url in (("issuer", bridge.issuer), ("jwks_url", bridge.jwks_url)):
+            reason = _plain_nowhere_local(document, bridge.environments, url)
+            yield from _finding(document, ROLES, ("token_bridges", alias, field), reason)
 
 
 def webhook_addresses(document: Document) -> Iterator[Finding]:

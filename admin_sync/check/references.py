@@ -141,6 +141,11 @@ def provider_references(document: Document) -> Iterator[Finding]:
                 )
         if provider.client_id == "" and document.enabled(provider.enabled_if):
             yield Finding.at(document.at(ROLES, *place, "client_id"), "client-id", "the provider needs a client_id")
+    for name, bridge in document.roles.token_bridges.items():
+        yield from environments(("token_bridges", name, "environments"), bridge.environments or ())
+        if name in document.roles.identity_providers:
+            at = document.at(ROLES, "token_bridges", name, key=True)
+            yield Finding.at(at, "taken", f"{name} is an identity provider; give the bridge another name")
 
 
 def policy_references(document: Document) -> Iterator[Finding]:

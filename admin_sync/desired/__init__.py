@@ -2,6 +2,7 @@
 
     roles.py      realm roles and groups
     providers.py  identity providers, their group mappings, workload issuers
+    bridges.py    issuers that name people and vouch for nothing, for a migration
     clients.py    clients, their roles, what their service accounts may do
     partners.py   organizations, their groups, their administrators
     people.py     accounts and bindings
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from admin_sync.desired.bridges import bridges
 from admin_sync.desired.clients import clients
 from admin_sync.desired.facts import Facts
 from admin_sync.desired.partners import partners
@@ -44,6 +46,7 @@ def desire(
     parts = Parts(document, environment, current, facts)
     roles_and_groups(parts)
     providers(parts)
+    bridges(parts)
     clients(parts)
     partners(parts)
     people(parts)

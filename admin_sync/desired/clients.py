@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from admin_sync.desired.bridges import bridge_names
 from admin_sync.desired.parts import Parts
 from admin_sync.desired.providers import workload_alias
 from admin_sync.load.document import ROLES
@@ -131,7 +132,7 @@ def _confidential(parts: Parts, name: str, client: ConfidentialClient, origin: P
     if "jwt_grant" in flows:
         attributes["oauth2.jwt.authorization.grant.enabled"] = "true"
         providers = _person_providers(parts)
-        attributes["oauth2.jwt.authorization.grant.idp"] = "##".join(providers) or None
+        attributes["oauth2.jwt.authorization.grant.idp"] = "##".join(sorted([*providers, *bridge_names(parts)])) or None
         attributes["oauth2.jwt.authorization.grant.audience"] = _token_audiences(providers)
         attributes[EXCHANGE_AUDIENCES] = "##".join(sorted(client.exchange_audiences)) or None
     rights = _rights(client) if "client_credentials" in flows else []

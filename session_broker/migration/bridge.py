@@ -17,11 +17,9 @@ from joserfc import jwt
 
 from identity.client_key import key_set_of, load_signing_key
 from identity.secret import Secret
+from session_broker.access import LEGACY
 from session_broker.migration.legacy_token import LegacyIdentity, LegacyTokens, looks_legacy
 from session_broker.verify import VerifiedIdentity
-
-PROVIDER: Final = "legacy"
-"""How the bridge is called in the access file and in `configs/iam/roles.yaml`."""
 
 _ASSERTION_SECONDS: Final = 60
 
@@ -63,7 +61,7 @@ class Bridge:
         """The same as the doorkeeper knows identities. Raises `TokenRejected`."""
         found = self._tokens.verify(token)
         return VerifiedIdentity(
-            provider=PROVIDER,
+            provider=LEGACY,
             issuer=self._issuer,
             subject=found.subject,
             session=None,

@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final
 
+from identity.problem import Problem
 from identity.reject import RejectReason, TokenRejected
 from identity.secret import Secret
-from session_broker.access import ServiceRule
+from session_broker.access import LEGACY, ServiceRule
 from session_broker.admission import Admission
 from session_broker.cache import Grant, key_of
 from session_broker.doorkeeper import Doorkeeper
 from session_broker.metrics import Metrics
-from session_broker.migration.bridge import PROVIDER, Bridge
+from session_broker.migration.bridge import Bridge
 from session_broker.migration.legacy_token import LegacyTokens
 from session_broker.migration.phase import Phase
 from session_broker.migration.phase_file import PhaseFile
@@ -81,12 +82,26 @@ class Desk:
         self._usage.used(found.client)
         self._metrics.migration.labels("legacy", client, phase.label).inc()
         legacy = Secret(token)
-        if not phase.hands_new:
-            await self._legacy_alone(token, name, rule, ip)
-            return Admission(grant=None, headers=_headers(phase, None, legacy), legacy=legacy)
-        grant = await self._doorkeeper.admit(token, name, rule, ip)
-        notices = self._notices() if phase.discourages_legacy else {}
-        return Admission(grant=grant, headers={**_headers(phase, grant.token, legacy), **notices}, legacy=legacy)
+        if not phase.legacy_first:
+            grant = await self._doorkeeper.admit(token, name, rule, ip)
+            headers = {**_headers(phase, grant.token, legacy), **self._notices()}
+            return Admission(grant=grant, headers=headers, legacy=legacy)
+        await self._legacy_alone(token, name, rule, ip)
+        found_grant = await self._perhaps(token, name, rule, ip) if phase.hands_new else None
+        new = None if found_grant is None else found_grant.token
+        return Admission(grant=found_grant, headers=_headers(phase, new, legacy), legacy=legacy)
+
+    async def _perhaps(self, token: str, name: str, rule: ServiceRule, ip: str | None) -> Grant | None:
+        """The internal token to go on beside a legacy one, if there is one.
+
+        Who is not linked yet, or has no factor, gets none; and while the legacy token is the one that counts, neither
+        that nor a Keycloak that is away may cost anybody the session that they have. The metric says how many are left.
+        """
+        try:
+            return await self._doorkeeper.admit(token, name, rule, ip)
+        except Problem as problem:
+            self._metrics.unmatched.labels(problem.reason or problem.slug).inc()
+            return None
 
     async def _new(self, phase: Phase, token: str, name: str, rule: ServiceRule, ip: str | None) -> Admission:
         if not phase.takes_new:
@@ -110,8 +125,8 @@ class Desk:
         )
 
     async def _legacy_alone(self, token: str, name: str, rule: ServiceRule, ip: str | None) -> None:
-        """The rules of a service hold for a legacy token too, and each is recorded once while it is remembered."""
-        if PROVIDER not in rule.providers:
+        """A service names whom it takes, the legacy platform as well; each token is recorded once while remembered."""
+        if LEGACY not in rule.providers:
             raise refused("provider_not_for_service")
         key = key_of(token, name)
         if self._recorded.find(key) is None:

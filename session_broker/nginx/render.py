@@ -15,6 +15,13 @@ CLIENT = "proxy_set_header X-TradePulse-Client-IP $remote_addr;"
 """Who calls, for the session broker's audit lines."""
 
 
+BESIDE = {"X-TradePulse-Token": "$beside_new", "X-TradePulse-Legacy-Token": "$beside_legacy"}
+"""In a migration: what the session broker has the upstream get beside `Authorization`, and in which variable."""
+
+NOTICES = {"Deprecation": "$notice_deprecation", "Sunset": "$notice_sunset"}
+"""In a migration: what the session broker has the client told. Empty otherwise, and an empty header is not sent."""
+
+
 def render(site: Site) -> str:
     """The whole configuration, to be run as `nginx -p <directory> -c <file>` in the foreground."""
     blocks = [
@@ -108,6 +115,8 @@ def _route(site: Site, route: Route) -> list[str]:
             f"auth_request {_question(route.service)};",
             "auth_request_set $internal_authorization $upstream_http_x_tradepulse_authorization;",
             "auth_request_set $broker_retry_after $upstream_http_retry_after;",
+            *(f"auth_request_set {inner} {_answered(name)};" for name, inner in BESIDE.items()),
+            *(f"auth_request_set {inner} {_answered(name)};" for name, inner in NOTICES.items()),
             *parts.CHECKED_ERRORS,
         ]
     lines += [
@@ -120,6 +129,7 @@ def _route(site: Site, route: Route) -> list[str]:
     if route.service:
         # Empty where the broker gave none, and an empty header is not sent.
         lines.append("proxy_set_header Authorization $internal_authorization;")
+        lines += [f"proxy_set_header {name} {inner};" for name, inner in BESIDE.items()]
     if route.upstream == BROKER:
         lines.append(CLIENT)
     if route.upstream == IDENTITY and site.source:
@@ -134,6 +144,8 @@ def _route(site: Site, route: Route) -> list[str]:
     ]
     if not route.store:
         lines += ["proxy_hide_header Cache-Control;", "proxy_hide_header X-Content-Type-Options;", *parts.headers(site)]
+    if route.service:
+        lines += [f"add_header {name} {inner} always;" for name, inner in NOTICES.items()]
     return lines
 
 
@@ -148,6 +160,10 @@ def _question(service: str) -> str:
 
 def _variable(header: str) -> str:
     return "$http_" + header.lower().replace("-", "_")
+
+
+def _answered(header: str) -> str:
+    return "$upstream_http_" + header.lower().replace("-", "_")
 
 
 def _secure(site: Site) -> str:

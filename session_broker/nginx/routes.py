@@ -43,7 +43,7 @@ BROWSER_HEADERS = (
 )
 """What Keycloak's pages and protocol endpoints need."""
 
-HIDDEN = ("X-TradePulse-Authorization", "X-Powered-By", "Server")
+HIDDEN = ("X-TradePulse-Authorization", "X-TradePulse-Token", "X-TradePulse-Legacy-Token", "X-Powered-By", "Server")
 """Headers of answers that no client sees."""
 
 PUBLIC_REALM = {

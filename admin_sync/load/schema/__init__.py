@@ -13,6 +13,7 @@ from admin_sync.load.schema.roles import (
     PublicClient,
     Role,
     RolesFile,
+    TokenBridge,
     UpstreamAssurance,
     WorkloadClient,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Role",
     "RolesFile",
     "Separation",
+    "TokenBridge",
     "UpstreamAssurance",
     "WorkloadClient",
 ]

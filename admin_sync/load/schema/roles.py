@@ -201,6 +201,17 @@ class GoogleProvider(_ProviderBase):
 Provider = Annotated[OidcProvider | GoogleProvider, Field(discriminator="type")]
 
 
+class TokenBridge(Section):
+    """An issuer that names people who exist here, and nothing more: `session-broker` speaks through it for whom a
+    legacy token names (docs/migration.md). Its word is worth `aal1`, makes no account, and nobody logs in by it."""
+
+    display_name: Line | None = None
+    issuer: Url
+    jwks_url: Url
+    enabled_if: VariableName | None = None
+    environments: list[Name] | None = None
+
+
 class RolesFile(Section):
     """The whole file."""
 
@@ -213,3 +224,4 @@ class RolesFile(Section):
     groups: dict[Name, Group] = Field(default_factory=dict)
     clients: dict[Name, Client] = Field(default_factory=dict)
     identity_providers: dict[Name, Provider] = Field(default_factory=dict)
+    token_bridges: dict[Name, TokenBridge] = Field(default_factory=dict)
