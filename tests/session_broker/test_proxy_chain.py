@@ -123,7 +123,7 @@ def test_a_token_of_our_own_realm_passes_to_its_audience(chain: Chain) -> None:
 @pytest.mark.parametrize(
     ("server", "path"),
     [
-        ("keycloak", "/admin/master/console/"),
+        ("keycloak", "/admin/realms/tradepulse-dev"),
         ("keycloak", "/realms/master/.well-known/openid-configuration"),
         ("keycloak", "/realms/tradepulse-prod/.well-known/openid-configuration"),
         ("keycloak", "/realms/tradepulse-dev"),
@@ -137,7 +137,7 @@ def test_a_token_of_our_own_realm_passes_to_its_audience(chain: Chain) -> None:
 def test_what_is_there_behind_the_proxy_is_not_there_before_it(chain: Chain, server: str, path: str) -> None:
     behind: httpx.Client = getattr(chain, server)
     # Otherwise the 404 of the proxy would say nothing.
-    assert behind.get(path).status_code < 400
+    assert behind.get(path).status_code in (200, 401)
     assert chain.proxy.get(path).status_code == 404
 
 
