@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from admin_sync.access import ancestry, groups
+from admin_sync.access import allowed_roles, ancestry, groups
 from admin_sync.bundle.source import (
     AlertRoute,
     Assurance,
@@ -27,7 +27,6 @@ from admin_sync.bundle.source import (
     Window,
 )
 from admin_sync.check.addresses import allowed
-from admin_sync.desired.partners import allowed_roles
 from admin_sync.load.document import Document
 from admin_sync.load.schema import OidcProvider, WorkloadClient
 
