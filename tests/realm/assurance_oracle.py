@@ -28,7 +28,7 @@ class Proof(StrEnum):
     """A program proved the key or the workload that it is; no person was there."""
 
 
-_FIRST: Final = frozenset({Proof.PASSWORD, Proof.PROVIDER, Proof.PROVIDER_AAL2, Proof.PROVIDER_AAL3})
+_FIRST: Final = frozenset({Proof.PASSWORD, Proof.PROVIDER, Proof.PROVIDER_AAL2, Proof.PROVIDER_AAL3, Proof.PASSKEY})
 _SECOND: Final = frozenset({Proof.APP, Proof.RECOVERY, Proof.KEY})
 _METHODS: Final = {
     Proof.PASSWORD: {"pwd"},

@@ -23,6 +23,7 @@ from assurance_oracle import Proof, highest, methods, number
         ([Proof.PASSKEY], 2),
         ([Proof.PROVIDER_AAL2], 2),
         ([Proof.PASSWORD, Proof.KEY], 3),
+        ([Proof.PASSKEY, Proof.KEY], 3),
         ([Proof.PROVIDER_AAL3], 3),
     ],
 )
