@@ -100,8 +100,7 @@ class Federation:
     def refusals(self, provider: str) -> set[str]:
         """The reasons of the refused logins by a provider that the server has on record."""
         events = self.admin.get(f"{self.path}/events", type="IDENTITY_PROVIDER_LOGIN_ERROR", max=100)
-        details = (event.get("details", {}) for event in events)
-        return {one.get("reason", "") for one in details if one.get("identity_provider") == provider}
+        return {one["error"] for one in events if one.get("details", {}).get("identity_provider") == provider}
 
 
 class FederatedLogin(HttpLogin):

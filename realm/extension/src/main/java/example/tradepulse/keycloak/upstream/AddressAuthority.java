@@ -11,7 +11,6 @@ import org.keycloak.broker.oidc.mappers.AbstractJsonUserAttributeMapper;
 import org.keycloak.broker.provider.AbstractIdentityProviderMapper;
 import org.keycloak.broker.provider.BrokeredIdentityContext;
 import org.keycloak.events.Details;
-import org.keycloak.events.Errors;
 import org.keycloak.events.EventBuilder;
 import org.keycloak.events.EventType;
 import org.keycloak.models.FederatedIdentityModel;
@@ -79,12 +78,11 @@ public final class AddressAuthority extends AbstractIdentityProviderMapper {
         EventBuilder event = new EventBuilder(realm, session, session.getContext().getConnection())
                 .event(EventType.IDENTITY_PROVIDER_LOGIN)
                 .detail(Details.IDENTITY_PROVIDER, context.getIdpConfig().getAlias())
-                .detail(Details.IDENTITY_PROVIDER_USERNAME, context.getUsername())
-                .detail(Details.REASON, why.reason);
+                .detail(Details.IDENTITY_PROVIDER_USERNAME, context.getUsername());
         if (login != null) {
             event.client(login.getClient());
         }
-        event.error(Errors.NOT_ALLOWED);
+        event.error(why.reason);
         throw new ErrorPageException(session, login, Response.Status.FORBIDDEN, why.message);
     }
 

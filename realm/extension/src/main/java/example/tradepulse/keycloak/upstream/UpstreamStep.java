@@ -12,8 +12,6 @@ import org.keycloak.authentication.AuthenticationFlowContext;
 import org.keycloak.authentication.AuthenticationFlowError;
 import org.keycloak.authentication.Authenticator;
 import org.keycloak.authentication.AuthenticatorUtil;
-import org.keycloak.events.Details;
-import org.keycloak.events.Errors;
 import org.keycloak.models.Constants;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.RealmModel;
@@ -93,7 +91,7 @@ final class UpstreamStep implements Authenticator {
     }
 
     private static void refuse(AuthenticationFlowContext context, String reason, String message) {
-        context.getEvent().user(context.getUser()).detail(Details.REASON, reason).error(Errors.NOT_ALLOWED);
+        context.getEvent().user(context.getUser()).error(reason);
         Response page = context.form().setError(message).createErrorPage(Response.Status.FORBIDDEN);
         context.failure(AuthenticationFlowError.ACCESS_DENIED, page);
     }
