@@ -11,7 +11,10 @@ import pytest
 from stack.login import BrowserLogin, LoginFailed
 
 if TYPE_CHECKING:
-    from stack.login import SavedFactor, Tokens
+    from playwright.sync_api import Page
+
+    from stack.login import Login, SavedFactor, Tokens
+    from stack.login.oidc import Redirect
     from tests.realm.conftest import Person, Realm
 
 pytestmark = pytest.mark.integration
@@ -115,6 +118,18 @@ def test_another_key_than_the_registered_one_is_refused(realm: Realm, key_holder
         driver.login(person.again(acr="aal2"))
 
 
+class Autofilled(BrowserLogin):
+    """Clicks on nothing and types nothing: the browser offers its passkey on the page for the password by itself."""
+
+    def _walk(self, page: Page, url: str, redirect: Redirect, login: Login) -> dict[str, str]:
+        with self._key_plugged_in(page):
+            page.goto(url)
+            redirect.arrived.wait(30)
+        if redirect.answer is None:
+            raise LoginFailed("the browser offered no passkey")
+        return redirect.answer
+
+
 def test_a_passkey_alone_proves_the_second_level_and_no_password(realm: Realm, person: Person) -> None:
     with BrowserLogin(realm.issuer, passkey=True) as driver:
         driver.first_login(person.first())
@@ -124,6 +139,8 @@ def test_a_passkey_alone_proves_the_second_level_and_no_password(realm: Realm, p
     with BrowserLogin(realm.issuer, saved=saved, passkey=True) as driver:
         assert proved(driver.login(person.again(acr="aal2", essential=True))) == ("aal2", ["hwk"])
         assert driver.visited == ["password"]
+    with Autofilled(realm.issuer, saved=saved, passkey=True) as driver:
+        assert proved(driver.login(person.again(acr="aal2", essential=True))) == ("aal2", ["hwk"])
 
 
 def test_a_second_key_can_only_be_registered_with_the_first(
