@@ -104,6 +104,13 @@ class BrowserLogin:
             self._playwright.stop()
 
     @property
+    def page(self) -> Page:
+        """The page of the session, for whoever goes on in it after a login."""
+        if self._page is None:
+            raise LoginFailed("the browser is not open")
+        return self._page
+
+    @property
     def factor(self) -> SavedFactor:
         """The person's factor; what a security key holds changes with each use."""
         return self._saved
