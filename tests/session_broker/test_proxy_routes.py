@@ -36,6 +36,8 @@ ATTACKS = (
     "X-TradePulse-Service: evil",
     "X-TradePulse-Service: evil",
     "x_tradepulse_service: evil",
+    "X-TradePulse-Token: evil",
+    "X-TradePulse-Legacy-Token: evil",
     "X-TradePulse-Anything: evil",
     "X-Forwarded-For: 6.6.6.6",
     "X-Forwarded-For: 6.6.6.7",
