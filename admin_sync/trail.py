@@ -96,6 +96,19 @@ class Trail:
             )
         )
 
+    def linked(self, realm: str, provider: str, subject: str, email: str) -> None:
+        """An account was linked to a name of a token bridge."""
+        self._append(
+            AuditEvent(
+                event="identity.linked",
+                outcome="success",
+                actor=self._actor,
+                action=f"link {provider}",
+                resource=f"{realm}/user/{email}",
+                reason=f"subject:{subject}",
+            )
+        )
+
     def bundle(self, action: str, revision: str, problem: str | None = None) -> None:
         """A policy bundle was published, frozen or thawed."""
         self._append(

@@ -125,11 +125,11 @@ def outside() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-def apply(stack: Stack, **settings: str) -> None:
-    """Have admin-sync make the realm what the configuration says, with or without the bridge."""
+def run(stack: Stack, *words: str, **settings: str) -> str:
+    """What an admin-sync command that does its work says."""
     program = Path(sys.executable).with_name("admin-sync")
     done = subprocess.run(
-        [program, "apply", "--env", "dev", "--config", CHECKOUT / "configs" / "iam", "--quiet"],
+        [program, *words, "--env", "dev", "--config", CHECKOUT / "configs" / "iam"],
         cwd=CHECKOUT,
         env={**outside(), **stack.env, **settings},
         capture_output=True,
@@ -137,6 +137,7 @@ def apply(stack: Stack, **settings: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -173,22 +174,22 @@ def door(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doo
         services={"vault": Upstream(service.url)},
         workers=1,
     )
-    apply(stack, LEGACY_BRIDGE_ISSUER=BRIDGE, LEGACY_BRIDGE_JWKS_URL=f"http://{address}/migration/jwks")
+    run(stack, "apply", LEGACY_BRIDGE_ISSUER=BRIDGE, LEGACY_BRIDGE_JWKS_URL=f"http://{address}/migration/jwks")
     try:
         made = Door(int(site.listen.rpartition(":")[2]), service, environment, stack)
         assert made.step("start", "legacy_only") == 0
         with running_broker(environment, address), nginx(site, folder / "nginx"):
             yield made
     finally:
-        apply(stack)
+        run(stack, "apply")
         service.close()
 
 
 @pytest.fixture
-def account(stack: Stack) -> Iterator[tuple[str, str, str]]:
+def account(stack: Stack, tmp_path: Path) -> Iterator[tuple[str, str, str]]:
     """Somebody whom the platform's tokens name as well: their id, their e-mail, their name there."""
     email, name = f"{secrets.token_hex(6)}@tradepulse.example", f"account-{secrets.token_hex(4)}"
-    users, password = f"{REALM}/users", secrets.token_urlsafe(16)
+    users, password, names = f"{REALM}/users", secrets.token_urlsafe(16), tmp_path / "names.csv"
     credential = {"type": "password", "value": password, "temporary": False}
     body = {"username": email, "email": email, "emailVerified": True, "enabled": True, "credentials": [credential]}
     identity = stack.admin.post(users, body)
@@ -196,8 +197,11 @@ def account(stack: Stack) -> Iterator[tuple[str, str, str]]:
         stack.admin.put(f"{users}/{identity}", {**stack.admin.get(f"{users}/{identity}"), "requiredActions": []})
         roles = [role for role in stack.admin.get(f"{REALM}/roles") if role["name"] == "viewer"]
         stack.admin.post(f"{users}/{identity}/role-mappings/realm", roles)
-        link = {"identityProvider": "legacy", "userId": name, "userName": email}
-        stack.admin.post(f"{users}/{identity}/federated-identity/legacy", link)
+        names.write_text(f"subject,email\n{name},{email}\n")
+        link = ("link", str(names), "--provider", "legacy", "--json")
+        said = [json.loads(run(stack, *link, *words)) for words in (("--dry-run",), (), ())]
+        assert [one["outcomes"]["linked"] for one in said] == [1, 1, 0]
+        assert said[2]["outcomes"]["already_linked"] == 1
         yield email, password, name
     finally:
         stack.admin.delete(f"{users}/{identity}")
