@@ -34,7 +34,7 @@ def welcome(layout: Layout) -> list[str]:
     """Addresses, logins and next commands."""
     urls = control.state(layout).get("urls", {})
     return [
-        f"Keycloak    {urls['keycloak']}/realms/tradepulse-dev/account",
+        f"Keycloak    {urls['keycloak']}/realms/tradepulse-dev/.well-known/openid-configuration",
         f"vault-api   {urls['vault']}/openapi.json",
         f"DMZ proxy   {urls['proxy']}/v1/  (the vault behind the token exchange; docs/dmz.md)",
         f"OPA         {urls['opa']}",
