@@ -81,11 +81,13 @@ class EndedSessions:
         `logout` is the logout token's `jti`, `issued_at` its `iat`. False for one that was noted before.
         """
         mark = self._mark(_LOGOUT, issuer, logout)
-        lines = [f"{mark} {issued_at}\n"]
+        lines = []
         if session is not None:
             lines.append(f"{self._mark(_SESSION, issuer, session)} {issued_at}\n")
         elif subject is not None:
             lines.append(f"{self._mark(_SUBJECT, issuer, subject)} {issued_at}\n")
+        # Last: where only a part is written, the token can be sent again, and is no replay of what never took effect.
+        lines.append(f"{mark} {issued_at}\n")
         try:
             # Processes take turns, so that of two equal logout tokens one is the first.
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
@@ -153,7 +155,10 @@ class EndedSessions:
         draft = self._path.with_name(f"{_FILE}.new")
         descriptor = os.open(draft, _FLAGS | os.O_TRUNC, 0o600)
         try:
-            os.write(descriptor, "".join(young).encode("ascii"))
+            content = "".join(young).encode("ascii")
+            if os.write(descriptor, content) != len(content):
+                # A full disk: what is missing would be sessions that are brought back.
+                raise OSError(errno.ENOSPC, "only a part was written")
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)

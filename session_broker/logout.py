@@ -39,11 +39,12 @@ async def backchannel_logout(request: Request) -> Response:
     except EndedUnavailable as error:
         raise away("ended_unavailable", error.retry_after) from None
     broker.metrics.sessions_ended.labels(logout.provider).inc()
+    # Before the line: if that cannot be written the answer is 503, and the same token a second time is a replay.
+    if broker.leases is not None and logout.provider == INTERNAL:
+        broker.leases.end_soon(session=logout.session, subject=logout.subject)
     await broker.trail.ended(
         logout.provider, "success", reason=None, session=logout.session, subject=logout.subject, ip=ip
     )
-    if broker.leases is not None and logout.provider == INTERNAL:
-        broker.leases.end_soon(session=logout.session, subject=logout.subject)
     return json_answer({"status": "ended"})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from identity.audit.log import AuditLog, AuditUnavailable
 from session_broker.ended import EndedSessions
 from session_broker.verify import VerifiedIdentity
 from tests.identity.token_forge import RSA
@@ -109,6 +110,21 @@ async def test_the_vault_is_told_of_a_session_that_ended_until_it_says_yes(world
     assert [form["grant_type"] for form in world.forms] == ["client_credentials"] * 2
 
 
+async def test_the_vault_is_told_of_a_logout_whose_audit_line_cannot_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise AuditUnavailable("no space left on device")
+
+    async with world.broker(vault_url=world.place) as broker:
+        token = world.logout_token()
+        with monkeypatch.context() as disk:
+            disk.setattr(AuditLog, "append", full)
+            assert (await broker.logout(token)).status_code == 503
+        await until(lambda: world.told)
+    assert world.told == [{"session": "session-1", "reason": "logout"}]
+
+
 async def test_a_vault_that_never_says_yes_is_a_line_in_the_audit(world: World) -> None:
     world.vault = [503] * 50
     async with world.broker(vault_url=world.place) as broker:
@@ -186,6 +202,43 @@ def test_what_a_crash_left_half_swallows_nothing_and_ends_nothing(tmp_path: Path
         assert one.has(identity("one"))
         assert one.has(identity("two"))
         assert not one.has(identity("three"))
+
+
+def test_a_logout_of_which_only_a_part_was_written_can_be_sent_again(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, resource, sys; from session_broker.ended import EndedSessions, EndedUnavailable\n"
+        "ended = EndedSessions(pathlib.Path(sys.argv[1]))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        f"try: ended.end(issuer='https://realm', session='one', subject=None, logout='a', issued_at={NOW})\n"
+        "except EndedUnavailable: sys.exit(7)"
+    )
+    # The disk is full after one line and a bit of the next.
+    told = subprocess.run([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.DEVNULL, check=False)
+    assert told.returncode == 7
+    ended = EndedSessions(tmp_path)
+    again = [
+        ended.end(issuer="https://realm", session="one", subject=None, logout="a", issued_at=NOW) for _ in range(2)
+    ]
+    assert again == [True, False]
+    assert ended.has(identity("one"))
+
+
+def test_a_full_disk_brings_no_session_back_when_old_lines_are_dropped(tmp_path: Path) -> None:
+    ended = EndedSessions(tmp_path, clock=lambda: NOW)
+    ended.end(issuer="https://realm", session="old", subject=None, logout="a", issued_at=NOW - 100_000)
+    ended.end(issuer="https://realm", session="one", subject=None, logout="b", issued_at=NOW)
+    ended.end(issuer="https://realm", session="two", subject=None, logout="c", issued_at=NOW)
+    ended.close()
+    program = (
+        "import pathlib, resource, sys; from session_broker.ended import EndedSessions\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try: EndedSessions(pathlib.Path(sys.argv[1]))\n"
+        "except OSError: sys.exit(7)"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == 7
+    again = EndedSessions(tmp_path)
+    assert again.has(identity("one"))
+    assert again.has(identity("two"))
 
 
 def test_lines_that_no_token_can_be_older_than_are_dropped_only_when_nobody_reads_them(tmp_path: Path) -> None:
