@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -115,12 +116,19 @@ class _Parent:
         self._running[child.pid] = child
         if self._stopping:
             # The signal came while it was being made, and found it in no list.
-            child.terminate()
+            _terminate(child.pid)
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
-        for child in self._running.values():
-            child.terminate()
+        for pid in self._running:
+            _terminate(pid)
+
+
+def _terminate(pid: int) -> None:
+    # Not `Popen.terminate`, which first asks whether the child has ended and thereby takes it from `os.wait`: the
+    # parent would then wait for a child that is no more.
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
 
 
 def _dies_with(parent: int) -> Callable[[], None]:

@@ -81,6 +81,20 @@ def test_two_processes_share_an_address_the_metrics_and_the_knowledge_of_what_en
     assert len([line for line in world.lines if line["event"] == "session.refused"]) == 20
 
 
+def test_workers_that_end_at_the_same_time_end_the_parent_with_their_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "ends_at_once.py").write_text("raise SystemExit(3)\n")
+    # The parent is busy with the first while the others end.
+    program = (
+        "import sys, time; from identity import serving\n"
+        "serving.mark_process_dead = lambda *_: time.sleep(1)\n"
+        "sys.exit(serving.parent(['ends_at_once'], 3, {'PYTHONPATH': sys.argv[1]}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+
+
 WRONG = {
     "no access file": ({"access_file": "/nowhere/access.toml"}, "cannot read /nowhere/access.toml"),
     "a window that is none": ({"revocation_seconds": "0"}, "SESSION_BROKER_REVOCATION_SECONDS"),
