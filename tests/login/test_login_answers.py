@@ -50,6 +50,7 @@ def test_the_code_of_this_login_is_taken() -> None:
         target(code="x" * 9000),
         "//[callback",
     ],
+    ids=[f"sent {number}" for number in range(13)],  # each process that collects these has a state of its own
 )
 def test_what_anybody_could_have_sent_ends_nothing(sent: str) -> None:
     with pytest.raises(NotOurs):
