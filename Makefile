@@ -49,8 +49,8 @@ test: ## everything that must pass: lint, rules, Java, unit and integration test
 test-unit: install ## tests that need no Keycloak (some start PostgreSQL or OPA of their own)
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not integration"
 
-test-integration: install ## tests on a whole stack of their own in .stack-test
-	$(PYTEST) -m integration
+test-integration: install ## tests on whole stacks of their own in .stack-test-*
+	$(PYTEST) $(SIDE_BY_SIDE) --maxprocesses 2 -m integration
 
 test-java: ## unit tests of the Keycloak extension
 	mvn -q -B -ntp -f realm/extension verify

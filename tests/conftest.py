@@ -27,7 +27,9 @@ from stack.ports import unused
 from stack.process import end, known, spawn
 from stack.steps import Commands
 
-TEST_STACK = Layout(CHECKOUT / os.environ.get("TRADEPULSE_TEST_STACK_DIR", ".stack-test"))
+# Processes that run tests side by side have a stack each.
+_NAMES = (os.environ.get("TRADEPULSE_TEST_STACK_DIR", ".stack-test"), os.environ.get("PYTEST_XDIST_WORKER"))
+TEST_STACK = Layout(CHECKOUT / "-".join(filter(None, _NAMES)))
 
 
 @dataclass(frozen=True)
