@@ -33,7 +33,8 @@ class Delivery:
     def round(self, *, now: float | None = None) -> bool:
         """Try what is due, oldest first; whether anything of the state changed."""
         now = time.time() if now is None else now
-        due = [one for one in self._state.outbox.values() if one.due <= now][:_IN_A_ROUND]
+        # No pause is longer than the longest: what is due later than that was put off by a clock that was set back.
+        due = [one for one in self._state.outbox.values() if not now < one.due <= now + _LONGEST_PAUSE][:_IN_A_ROUND]
         if not due or self._settings.webhook is None:
             return False
         asyncio.run(self._all(due, self._settings.webhook, now))
@@ -56,6 +57,8 @@ class Delivery:
                 one.attempts += 1
                 one.due = now + min(2.0**one.attempts, _LONGEST_PAUSE)
                 self._note(f"alert {one.alert.id} ({one.alert.kind}) is not delivered yet: {reason}")
+                # Last from now on: if it is this one that is not taken, the others must not wait behind it.
+                self._state.outbox[one.alert.id] = self._state.outbox.pop(one.alert.id)
                 # A receiver that does not answer is not asked with every alert.
                 for other in due[due.index(one) + 1 :]:
                     other.due = max(other.due, one.due)

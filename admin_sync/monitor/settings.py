@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ class MonitorSettings:
         text = read_secret(self.secret_file, "ADMIN_SYNC_MONITOR_SECRET_FILE")
         try:
             key = base64.b64decode(text.removeprefix("whsec_"), validate=True) if text.startswith("whsec_") else None
-        except binascii.Error:
+        except ValueError:
             raise Misconfigured(f"ADMIN_SYNC_MONITOR_SECRET_FILE: {self.secret_file} is no whsec_ secret") from None
         if len(text if key is None else key) < 24:
             # Standard Webhooks: a secret has 24 to 64 bytes.

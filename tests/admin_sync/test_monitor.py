@@ -335,6 +335,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status = 204
+        self.refuses: bytes | None = None
         self.taken: list[tuple[dict[str, str], bytes]] = []
 
 
@@ -344,7 +345,7 @@ class _Handler(BaseHTTPRequestHandler):
         receiver = self.server
         assert isinstance(receiver, Receiver)
         receiver.taken.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(receiver.status)
+        self.send_response(400 if receiver.refuses is not None and receiver.refuses in body else receiver.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -397,11 +398,34 @@ def test_what_a_receiver_does_not_take_is_kept_and_sent_again_under_the_same_id(
     receiver.status = 204
     with held(telling.settings.state_dir):
         monitor = telling.start()
-        assert [one.attempts for one in monitor.state.outbox.values()] == [1, 0]
+        assert [one.attempts for one in monitor.state.outbox.values()] == [0, 1]
         monitor._delivery.round(now=time.time() + 60)
         assert monitor.state.outbox == {}
     ids = [headers["webhook-id"] for headers, _ in receiver.taken]
-    assert ids[0] == ids[1] != ids[2]
+    assert ids[0] == ids[2] != ids[1]
+
+
+def test_an_alert_that_is_never_taken_keeps_no_other_from_being_told(telling: Watch, receiver: Receiver) -> None:
+    receiver.refuses = b'"actor":"one"'
+    for who in ("one", "two", "three"):
+        telling.log.locked(who)
+    telling.once()
+    with held(telling.settings.state_dir):
+        monitor = telling.start()
+        for minutes in (10, 20):
+            monitor._delivery.round(now=time.time() + 60 * minutes)
+        assert [one.alert.actor for one in monitor.state.outbox.values()] == ["one"]
+
+
+def test_a_clock_that_is_set_back_puts_no_alert_off(telling: Watch, receiver: Receiver) -> None:
+    receiver.status = 503
+    telling.log.locked("one")
+    telling.once()
+    receiver.status = 204
+    with held(telling.settings.state_dir):
+        monitor = telling.start()
+        monitor._delivery.round(now=time.time() - 86_400)
+        assert monitor.state.outbox == {}
 
 
 def test_a_receiver_that_is_gone_for_good_and_one_that_is_away_too_long_are_given_up(
