@@ -20,6 +20,8 @@ class Findings:
     missing: tuple[Stored, ...]
     doubled: tuple[str, ...]
     """Event ids with more than one line."""
+    oldest_pending: int | None = None
+    """Time of the oldest pending event, in milliseconds since 1970."""
 
 
 def compare(stored: Iterable[Stored], lines: Mapping[str, int], pending: AbstractSet[str]) -> Findings:
@@ -29,4 +31,5 @@ def compare(stored: Iterable[Stored], lines: Mapping[str, int], pending: Abstrac
     rest = [event for event in events if not lines.get(event.id, 0)]
     missing = tuple(event for event in rest if event.id not in pending)
     doubled = tuple(event.id for event in written if lines[event.id] > 1)
-    return Findings(len(events), len(written), len(rest) - len(missing), missing, doubled)
+    waits = min((event.time for event in rest if event.id in pending), default=None)
+    return Findings(len(events), len(written), len(rest) - len(missing), missing, doubled, waits)

@@ -6,7 +6,7 @@ first appended by its id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from admin_sync.model import Json
 from admin_sync.reconcile.checkpoints import Signed, sign
 from admin_sync.reconcile.compare import Findings, compare
 from admin_sync.reconcile.lines import Name, line
-from admin_sync.reconcile.progress import Progress, alone
+from admin_sync.reconcile.progress import alone
 from admin_sync.reconcile.stored import Kept, Stored, kept, stored
 from admin_sync.reconcile.written import Lines, announced, audit_files, lines_of, stamp
 from admin_sync.settings import Settings
@@ -139,7 +139,7 @@ def reconcile(connection: Connection, settings: Settings, asked: Asked, note: Ca
             realms = tuple(_appended(connection, settings, log, one) for one in compared)
         note("verifying the chains")
         outcome = Outcome(audit, realms, sign(audit, checkpoint_key(settings)))
-        _remember(progress, done, outcome)
+        progress.write(reached(done, begins, outcome.realms))
     return outcome
 
 
@@ -233,7 +233,15 @@ def _name(connection: Connection, realms: Iterable[str], identity: str) -> str:
     return identity
 
 
-def _remember(progress: Progress, done: dict[str, int], outcome: Outcome) -> None:
-    for one in outcome.realms:
-        done[one.realm] = max(done.get(one.realm, 0), one.until)
-    progress.write(done)
+def reached(done: Mapping[str, int], begins: Mapping[str, int], realms: Iterable[Reconciled]) -> dict[str, int]:
+    """Up to when each realm is reconciled now. `done` is what held before, `begins` where the run began.
+
+    A run that began later than the last one ended (`--since`) leaves a gap that nobody looked into, so it moves
+    nothing; and what only a write-ahead file still answers for is looked for again, in case that file is lost.
+    """
+    found = dict(done)
+    for one in realms:
+        before, waits = found.get(one.realm, 0), one.findings.oldest_pending
+        if begins[one.realm] <= before:
+            found[one.realm] = max(before, one.until) if waits is None else min(one.until, waits)
+    return found

@@ -17,6 +17,7 @@ from typing import Final
 import orjson
 
 from admin_sync.model import Json
+from admin_sync.monitor.follow import family
 
 _ID: Final = b'"event_id"'
 _KEYCLOAK: Final = b'"keycloak"'
@@ -34,7 +35,8 @@ class Lines:
 
 def audit_files(audit: Path, others: Iterable[Path] = ()) -> list[Path]:
     """The audit file, what it was moved to beside it, and those of other nodes."""
-    beside = sorted(audit.parent.glob(f"{audit.stem}*{audit.suffix}"))
+    # By either way of naming: a line that was rotated away and not read would be taken for missing, and written again.
+    beside = sorted({*audit.parent.glob(f"{audit.stem}*{audit.suffix}"), *family(audit)})
     return list(dict.fromkeys([*beside, *others]))
 
 

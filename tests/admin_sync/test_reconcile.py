@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from admin_sync.keycloak.connection import Connection
 from admin_sync.lock import LockHeld
-from admin_sync.reconcile.compare import compare
+from admin_sync.reconcile.compare import Findings, compare
 from admin_sync.reconcile.lines import NAMES, line
 from admin_sync.reconcile.progress import alone
-from admin_sync.reconcile.stored import PAGE, Stored, stored
+from admin_sync.reconcile.run import Reconciled, reached
+from admin_sync.reconcile.stored import PAGE, Kept, Stored, stored
 from admin_sync.reconcile.written import announced, audit_files, lines_of, milliseconds, stamp
 
 JAVA = ROOT / "realm/extension/src/main/java/example/tradepulse/keycloak/audit/EventNames.java"
@@ -76,6 +77,27 @@ def test_every_stored_event_is_written_pending_or_missing_and_a_second_line_is_s
     assert (findings.stored, findings.written, findings.pending) == (5, 3, 1)
     assert [one.id for one in findings.missing] == ["missing"]
     assert findings.doubled == ("doubled",)
+    assert findings.oldest_pending == 1_700_000_000_123
+
+
+def run(since: int, until: int, *pending: int) -> Reconciled:
+    findings = Findings(9, 9 - len(pending), len(pending), (), (), min(pending, default=None))
+    return Reconciled("demo", since, until, Kept(user=True, admin=True), findings, 0)
+
+
+def test_a_run_that_began_after_the_last_one_ended_skips_nothing_for_the_next() -> None:
+    assert reached({"demo": 500}, {"demo": 400}, [run(400, 900)]) == {"demo": 900}
+    assert reached({"demo": 500}, {"demo": 600}, [run(600, 900)]) == {"demo": 500}
+    assert reached({}, {"demo": 600}, [run(600, 900)]) == {}
+    assert reached({}, {"demo": 0}, [run(0, 900)]) == {"demo": 900}
+    # Lines without an id are no reason to look at their time again and again.
+    assert reached({}, {"demo": 0}, [run(700, 900)]) == {"demo": 900}
+
+
+def test_what_a_write_ahead_file_only_promised_is_looked_for_again() -> None:
+    assert reached({"demo": 500}, {"demo": 400}, [run(400, 900, 450, 800)]) == {"demo": 450}
+    assert reached({"demo": 450}, {"demo": 350}, [run(350, 1000, 450)]) == {"demo": 450}
+    assert reached({"demo": 450}, {"demo": 350}, [run(350, 1000)]) == {"demo": 1000}
 
 
 def test_events_have_the_names_that_the_listener_gives_them() -> None:
@@ -152,8 +174,10 @@ def test_lines_are_counted_over_the_file_and_what_it_was_moved_to(tmp_path: Path
         + audit_line("two", late)
     )
     other.write_bytes(audit_line("three", late))
+    audit.with_name("iam_events.jsonl.1").write_bytes(audit_line("four", late))
+    audit.with_name("iam_events.jsonl.lock").write_bytes(audit_line("no line", late))
     lines = lines_of(audit_files(audit, [other]), milliseconds("2026-11-23T00:00:00+00:00"))
-    assert lines.ids == {"one": 2, "two": 1, "three": 1}
+    assert lines.ids == {"one": 2, "two": 1, "three": 1, "four": 1}
     assert stamp(lines.unidentified_until) == "2026-11-01T00:00:00.000Z"
 
 
