@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -74,7 +75,7 @@ class ProxySettings(BaseSettings):
         )
 
     def _upstream(self, url: str) -> Upstream:
-        return Upstream(url, self.upstream_authority_file if url.startswith("https:") else None)
+        return Upstream(url, self.upstream_authority_file if urlsplit(url).scheme == "https" else None)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -45,7 +45,7 @@ class Upstream:
     @property
     def secure(self) -> bool:
         """Whether the way there is TLS."""
-        return self.url.startswith("https:")
+        return urlsplit(self.url).scheme == "https"
 
     @property
     def server(self) -> str:
@@ -167,6 +167,9 @@ def loopback(host: str) -> bool:
 
 def _network(text: str) -> None:
     try:
+        if "%" in text:
+            # Python takes anything for the zone of an IPv6 address, a semicolon too.
+            raise ValueError
         ipaddress.ip_network(text)
     except ValueError:
         raise SiteRefused(f"{text!r} is neither an address nor a network") from None

@@ -330,7 +330,9 @@ def test_an_https_upstream_is_believed_only_with_the_right_certificate(
         {"realm": "a/b"},
         {"realm": "master|x"},
         {"source": "127.0.0.1; deny all"},
+        {"source": "fe80::1%x; deny all"},
         {"balancers": ("everywhere",)},
+        {"balancers": ("fe80::%x; deny all",)},
         {"services": {"va ult": Upstream("http://127.0.0.1:1")}},
         {"access_log": Path("/var/log/a b;")},
         {"workers": -1},
@@ -351,6 +353,7 @@ def test_a_site_that_could_change_its_configuration_is_refused(behind: Behind, w
         ("http://user@127.0.0.1:1", None),
         ("http://127.0.0.1:1;", None),
         ("https://127.0.0.1:1", None),
+        ("HTTPS://127.0.0.1:1", None),
         ("https://127.0.0.1:1", Path("relative.pem")),
     ],
 )
