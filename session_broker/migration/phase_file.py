@@ -6,6 +6,7 @@ dropped by it. What cannot be read is no phase at all, and then nothing is let t
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -79,7 +80,9 @@ class PhaseFile:
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
-            os.write(descriptor, body)
+            if os.write(descriptor, body) != len(body):
+                # Half of it would be no phase, and shut everybody out.
+                raise OSError(errno.ENOSPC, "only a part was written")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

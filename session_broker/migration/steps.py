@@ -20,7 +20,8 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,15 +71,29 @@ def run(arguments: argparse.Namespace, settings: BrokerSettings, *, source: str)
     if arguments.step == "status":
         _say(_read(file), used, as_json=arguments.json)
         return 0
-    with file.stepping():
+    with _stepping(file, settings.migration_file):
         before = None if arguments.step == "start" else _read(file)
         after = _next(arguments, settings.migration_file, before, used)
         stand = Stand(phase=after, since=int(time.time()), by=getpass.getuser())
         # The line first: a step that nobody can see afterwards is not made.
         _record(settings, source, before, stand, arguments.reason)
-        file.write(stand)
+        try:
+            file.write(stand)
+        except OSError as problem:
+            _record(settings, source, before, stand, "phase_file_not_written", outcome="failure")
+            raise StepRefused(f"{settings.migration_file}: {problem.strerror}; the phase is as it was", 1) from None
     _say(stand, used, as_json=arguments.json)
     return 0
+
+
+@contextmanager
+def _stepping(file: PhaseFile, path: Path) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file.stepping())
+        except OSError as problem:
+            raise StepRefused(f"{path}.lock: {problem.strerror}; nothing was changed", 1) from None
+        yield
 
 
 def _next(arguments: argparse.Namespace, path: Path, before: Stand | None, used: Mapping[str, float]) -> Phase:
@@ -119,7 +134,15 @@ def _used(state_dir: Path) -> Mapping[str, float]:
         raise StepRefused(f"{state_dir}: {problem.strerror}; so nobody knows who uses legacy tokens", 1) from None
 
 
-def _record(settings: BrokerSettings, source: str, before: Stand | None, after: Stand, reason: str) -> None:
+def _record(
+    settings: BrokerSettings,
+    source: str,
+    before: Stand | None,
+    after: Stand,
+    reason: str,
+    *,
+    outcome: str = "success",
+) -> None:
     log = AuditLog(
         settings.audit_dir / "api_events.jsonl",
         # A chain of its own: the service, which runs, is the only writer of its chain.
@@ -132,7 +155,7 @@ def _record(settings: BrokerSettings, source: str, before: Stand | None, after: 
         log.append_sync(
             AuditEvent(
                 event="migration.stepped",
-                outcome="success",
+                outcome=outcome,
                 actor=after.by,
                 action="migration:step",
                 resource=f"phases/{'none' if before is None else before.phase.label}/{after.phase.label}",

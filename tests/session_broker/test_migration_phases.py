@@ -259,6 +259,24 @@ def test_a_step_beyond_the_ends_or_without_a_beginning_is_bad_input(
     assert world.phase.read().phase is Phase.LEGACY_ONLY
 
 
+def test_a_step_that_cannot_be_written_is_said_to_have_failed_and_leaves_the_phase(
+    world: Moving, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert world.command("start", "both") == 0
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(PhaseFile, "write", full)
+        assert world.command("forward") == 1
+    said = capsys.readouterr().err
+    assert "No space left on device; the phase is as it was" in said
+    assert world.phase.read().phase is Phase.BOTH
+    stepped = [line["outcome"] for line in world.lines if line["event"] == "migration.stepped"]
+    assert stepped == ["success", "success", "failure"]
+
+
 async def test_the_token_endpoint_writes_twice_while_a_phase_does(world: Moving) -> None:
     world.internal["groups"] = ["viewer"]
     asked = {
