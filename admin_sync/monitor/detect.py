@@ -116,7 +116,8 @@ def _recovery_code(line: Line, memory: Memory, _limits: Limits) -> Iterator[Aler
         return
     if FACTORS & {line.about.get("credential_type")} and line.level not in (None, "aal1"):
         _learn(line, memory)
-    if line.about.get("credential_type") == RECOVERY and line.level not in (None, "aal1"):
+    # A line that was reconciled has no level, and what is not known is told rather than passed over.
+    if line.about.get("credential_type") == RECOVERY and line.level != "aal1":
         yield raised(line, "mfa.recovery_code_used", "warning", f"{line.actor} logged in with a recovery code")
 
 

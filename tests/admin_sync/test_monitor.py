@@ -301,6 +301,7 @@ def test_a_factor_is_an_alert_only_where_there_was_one_that_was_not_proved(log: 
         ("custom_required_action.error", {"reason": "rejected_by_user"}, None),
         ("login", {"credential": "recovery-authn-codes", "assurance_level": "aal2"}, "mfa.recovery_code_used"),
         ("login", {"credential": "recovery-authn-codes", "assurance_level": "aal1"}, None),
+        ("login", {"credential": "recovery-authn-codes", "recovered_by": "reconcile"}, "mfa.recovery_code_used"),
         ("login", {"actor": "Break-Glass-1@tradepulse.example"}, "access.emergency_login"),
         ("break_glass.opened", {}, "access.emergency"),
         ("mfa_bypass.granted", {}, "access.emergency"),
