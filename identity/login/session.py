@@ -95,16 +95,22 @@ class PersonSession:
 
     def step_up(self, wanted: Wanted) -> Principal:
         """Have the same person prove more, because a service demanded it. Raises LoginFailed (another-person, …)."""
-        store, before = self._kept()
+        self._kept()
         tokens, principal = self._asked(wanted, device=False)
-        if tokens.subject != before.subject:
-            self._revoke(tokens)
-            raise LoginFailed(
-                Code.ANOTHER_PERSON,
-                "somebody else logged in than whose session this is, so nothing was changed; log out first to change "
-                "who you are",
-            )
         with self._place.locked():
+            try:
+                # Not what was kept before: a login takes minutes, in which the session may have ended or changed hands.
+                store, kept = self._kept()
+            except LoginFailed:
+                self._revoke(tokens)
+                raise
+            if tokens.subject != kept.subject:
+                self._revoke(tokens)
+                raise LoginFailed(
+                    Code.ANOTHER_PERSON,
+                    "somebody else logged in than whose session this is, so nothing was changed; log out first to "
+                    "change who you are",
+                )
             store.save(Secret(tokens.kept()))
         return principal
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from identity.login.errors import Code, LoginFailed
 from identity.login.place import Place, folder
-from identity.login.registration import Registration
+from identity.login.registration import Registration, Wanted
+from identity.login.session import PersonSession
 from identity.login.store import FileStore, Kind
 from identity.login.tokens import Tokens
+from identity.principal import Principal
 from identity.secret import Secret
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -142,3 +146,43 @@ def test_sessions_lie_where_state_belongs() -> None:
     assert folder({"HOME": "/home/one", "XDG_STATE_HOME": "/state"}) == Path("/state/tradepulse/login")
     assert folder({"HOME": "/home/one", "XDG_STATE_HOME": "relative"}) == folder({"HOME": "/home/one"})
     assert folder({"TRADEPULSE_LOGIN_DIR": "/elsewhere"}) == Path("/elsewhere")
+
+
+class Slow(PersonSession):
+    """A session whose person does something else while a login of theirs is open."""
+
+    meanwhile: Callable[[], None]
+    revoked: list[str]
+
+    def _asked(self, wanted: Wanted, *, device: bool) -> tuple[Tokens, Principal]:
+        self.meanwhile()
+        return session_of("ada", "stronger"), cast("Principal", None)
+
+    def _revoke(self, tokens: Tokens, *, everywhere: bool = False) -> bool:
+        self.revoked.append(tokens.access.text())
+        return True
+
+
+def session_of(who: str, access: str) -> Tokens:
+    return Tokens(Secret(access), Secret("refresh"), 2e9, who)
+
+
+@pytest.mark.parametrize(("other", "code"), [(None, Code.NOT_LOGGED_IN), ("bob", Code.ANOTHER_PERSON)])
+def test_a_step_up_brings_no_session_back_that_ended_or_changed_hands_meanwhile(
+    tmp_path: Path, other: str | None, code: Code
+) -> None:
+    place = Place(tmp_path, REGISTRATION)
+    place.choose(Kind.FILE).save(Secret(session_of("ada", "first").kept()))
+
+    def meanwhile() -> None:
+        place.forget()
+        if other is not None:
+            place.choose(Kind.FILE).save(Secret(session_of(other, "theirs").kept()))
+
+    session = Slow(REGISTRATION, tmp_path)
+    session.meanwhile, session.revoked = meanwhile, []
+    with pytest.raises(LoginFailed) as failed:
+        session.step_up(Wanted())
+    assert (failed.value.code, session.revoked) == (code, ["stronger"])
+    kept = [path.read_text() for path in tmp_path.glob("*.tokens")]
+    assert ["theirs" in text for text in kept] == ([] if other is None else [True])
