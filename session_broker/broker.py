@@ -139,8 +139,11 @@ async def _build(settings: BrokerSettings, stack: AsyncExitStack) -> Broker:
             cache_size=_VERIFIED,
         )
 
-    # A token that was exchanged is for the service that it was handed to, and comes back from nobody.
-    verifiers[settings.issuer] = (INTERNAL, internal(settings.clients - {settings.client_id}))
+    # A token that was exchanged is for the service that it was handed to, and comes back from nobody. Beside one
+    # service it is what comes: a sidecar exchanges nothing, and looks at what the broker in front has exchanged.
+    exchanges = any(rule.providers for rule in access.services.values())
+    own = frozenset({settings.client_id}) if exchanges else frozenset()
+    verifiers[settings.issuer] = (INTERNAL, internal(settings.clients - own))
     dispatch = Dispatch(verifiers)
     breaker = CircuitBreaker(failures=settings.breaker_failures, pause=settings.breaker_seconds)
     exchange = KeycloakExchange(

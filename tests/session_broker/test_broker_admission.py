@@ -361,3 +361,16 @@ async def test_a_signature_by_a_provider_is_worth_nothing_in_the_name_of_our_rea
             algorithm="ES256",
         )
         assert refusal(await broker.authorize(external)) == 401
+
+
+async def test_what_was_exchanged_passes_a_sidecar_and_no_broker_that_exchanges(world: World) -> None:
+    world.environment["TRADEPULSE_CLIENTS"] = "tradepulse-cli,session-broker"
+    exchanged = world.own(azp="session-broker", sid=None)
+    async with world.broker() as broker:
+        assert refusal(await broker.authorize(exchanged)) == 401
+    (world.folder / "access.toml").write_text('[services.vault]\naudience = "tradepulse-internal"\ninternal = true\n')
+    async with world.broker() as sidecar:
+        assert passed_on(await sidecar.authorize(exchanged)) == exchanged
+        assert refusal(await sidecar.authorize(world.own(azp="session-broker", aud="reports"))) == 401
+        assert refusal(await sidecar.authorize(world.external())) == 401
+    assert world.forms == []
