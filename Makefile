@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV := .venv/bin
 STACK := $(PYTHON) -m stack
 PYTEST := $(VENV)/python -m pytest
-# A module's tests stay in one process, because they share servers that its fixtures start.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A module's tests stay in one process, because they share servers that its fixtures start. Most wait more than they
+# compute, so the unit tests get more processes than a small machine has cores.
+SIDE_BY_SIDE := --dist loadfile --numprocesses
 OPA := $$($(VENV)/python -m stack.opa)
 # uv reads the machine's own index settings; the lock files name packages and hashes, never a host.
 LOCK := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
@@ -47,10 +48,10 @@ test: ## everything that must pass: lint, rules, Java, unit and integration test
 	@$(MAKE) --no-print-directory test-integration
 
 test-unit: install ## tests that need no Keycloak (some start PostgreSQL or OPA of their own)
-	$(PYTEST) $(SIDE_BY_SIDE) -m "not integration"
+	$(PYTEST) $(SIDE_BY_SIDE) 4 -m "not integration"
 
 test-integration: install ## tests on whole stacks of their own in .stack-test-*
-	$(PYTEST) $(SIDE_BY_SIDE) --maxprocesses 2 -m integration
+	$(PYTEST) $(SIDE_BY_SIDE) 2 -m integration
 
 test-java: ## unit tests of the Keycloak extension
 	mvn -q -B -ntp -f realm/extension verify
