@@ -2,6 +2,7 @@ package example.tradepulse.keycloak.risk;
 
 import java.util.Arrays;
 import java.util.LinkedHashSet;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -14,6 +15,7 @@ final class Memory {
 
     private static final String JUDGED = "tradepulse.risk.judged";
     private static final String PROVED_SINCE = "tradepulse.risk.proved-since";
+    private static final String DENIED = "tradepulse.risk.denied";
     private static final String DEMANDED = "tradepulse.risk.demanded";
     private static final String ANSWERED = "tradepulse.risk.answered";
     private static final String POSTURE = "tradepulse.risk.posture";
@@ -29,12 +31,24 @@ final class Memory {
      * @param since seconds since 1970 from which on a second factor counts as proved for this login
      */
     static void judged(AuthenticationSessionModel login, UserModel user, long since) {
+        login.removeAuthNote(DENIED);
         login.setAuthNote(JUDGED, user.getId());
         login.setAuthNote(PROVED_SINCE, String.valueOf(since));
     }
 
     static boolean isJudged(AuthenticationSessionModel login, UserModel user) {
         return user.getId().equals(login.getAuthNote(JUDGED));
+    }
+
+    /** Nobody gets through in this login, by whichever step, until it is judged anew and otherwise. */
+    static void deny(AuthenticationSessionModel login, Verdict verdict) {
+        login.removeAuthNote(JUDGED);
+        login.setAuthNote(DENIED, verdict.gravest().code());
+    }
+
+    /** The code of the reason for which this login was refused when it was last judged; empty if it was not. */
+    static Optional<String> denied(AuthenticationSessionModel login) {
+        return Optional.ofNullable(login.getAuthNote(DENIED));
     }
 
     /** The time of {@link #judged}; never, if nobody judged this login. */

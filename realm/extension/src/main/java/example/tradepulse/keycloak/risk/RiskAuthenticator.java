@@ -2,6 +2,7 @@ package example.tradepulse.keycloak.risk;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
@@ -31,7 +32,8 @@ import jakarta.ws.rs.core.Response;
  *
  * <p>Behind the step that found out who it is, it judges the login. In front of the cookie, where nobody is known yet, it
  * judges the session of that cookie, and leaves the rest to the steps behind it. Asking for a factor is raising the level
- * that the login asks for, so that the flow asks by itself; whether it did is looked at when the flow is through.
+ * that the login asks for, so that the flow asks by itself; whether it did is looked at when the flow is through. So is a
+ * denial: its page can be loaded again, and the list of other steps that Keycloak keeps for each page has the cookie in it.
  */
 final class RiskAuthenticator implements AuthenticationFlowCallback {
 
@@ -55,7 +57,9 @@ final class RiskAuthenticator implements AuthenticationFlowCallback {
 
     @Override
     public void authenticate(AuthenticationFlowContext context) {
-        if (context.getUser() == null) {
+        // In front of the cookie it must never succeed, as that would be the login: not even where a flow that was left
+        // half-way has found out already who it is about.
+        if (context.getUser() == null || context.getExecution().isAlternative()) {
             running(context);
         } else {
             login(context);
@@ -97,6 +101,7 @@ final class RiskAuthenticator implements AuthenticationFlowCallback {
             tell(user, outcome, verdict.codes(), verdict.reasons());
         }
         if (verdict.outcome() == Outcome.DENY) {
+            Memory.deny(login, verdict);
             refuse(context, user, verdict);
         } else if (verdict.outcome() == Outcome.STEP_UP && !newcomer) {
             demand(context, verdict, running);
@@ -134,6 +139,11 @@ final class RiskAuthenticator implements AuthenticationFlowCallback {
     public void onTopFlowSuccess(AuthenticationFlowModel topFlow) {
         AuthenticationSessionModel login = session.getContext().getAuthenticationSession();
         UserModel user = login.getAuthenticatedUser();
+        Optional<String> denied = Memory.denied(login);
+        if (denied.isPresent()) {
+            throw new AuthenticationFlowException(
+                    AuthenticationFlowError.GENERIC_AUTHENTICATION_ERROR, DENIED, Pages.message(denied.get()));
+        }
         if (isFactorProved(login)) {
             RealmModel realm = login.getRealm();
             Memory.answer(login, session.sessions().getUserSession(realm, login.getParentSession().getId()));
