@@ -7,12 +7,14 @@ import java.util.Optional;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import jakarta.ws.rs.core.Response;
+import org.keycloak.authentication.AuthenticationProcessor;
 import org.keycloak.broker.oidc.mappers.AbstractJsonUserAttributeMapper;
 import org.keycloak.broker.provider.AbstractIdentityProviderMapper;
 import org.keycloak.broker.provider.BrokeredIdentityContext;
 import org.keycloak.events.Details;
 import org.keycloak.events.EventBuilder;
 import org.keycloak.events.EventType;
+import org.keycloak.models.Constants;
 import org.keycloak.models.FederatedIdentityModel;
 import org.keycloak.models.IdentityProviderMapperModel;
 import org.keycloak.models.IdentityProviderModel;
@@ -22,6 +24,8 @@ import org.keycloak.models.RealmModel;
 import org.keycloak.models.UserModel;
 import org.keycloak.provider.ProviderConfigProperty;
 import org.keycloak.services.ErrorPageException;
+import org.keycloak.services.resources.IdentityBrokerService;
+import org.keycloak.services.resources.LoginActionsService;
 import org.keycloak.sessions.AuthenticationSessionModel;
 
 /**
@@ -50,10 +54,12 @@ public final class AddressAuthority extends AbstractIdentityProviderMapper {
                 verifiedInProfile(context),
                 provider.getConfig().get(Address.DOMAINS),
                 provider.getProviderId());
-        if (refusal.isEmpty() && isTaken(session, realm, context)) {
+        UserModel known = known(session, realm, context);
+        if (refusal.isEmpty() && isTaken(session, realm, context, known)) {
             refusal = Optional.of(Address.Refusal.TAKEN);
         }
         refusal.ifPresent(why -> refuse(session, realm, context, why));
+        forgetAnother(context.getAuthenticationSession(), known);
         context.setModelUsername(email.toLowerCase(Locale.ROOT));
         context.getContextData().put(MARK, email);
     }
@@ -64,11 +70,31 @@ public final class AddressAuthority extends AbstractIdentityProviderMapper {
         return verified == null || verified.isNull() ? null : verified.asText();
     }
 
-    /** Whether somebody who is known here would get the address of another account; of a newcomer the flow decides. */
-    private static boolean isTaken(KeycloakSession session, RealmModel realm, BrokeredIdentityContext context) {
+    /** The account that the provider's subject is linked to, or null for a newcomer. */
+    private static UserModel known(KeycloakSession session, RealmModel realm, BrokeredIdentityContext context) {
         FederatedIdentityModel identity =
                 new FederatedIdentityModel(context.getIdpConfig().getAlias(), context.getId(), context.getUsername());
-        UserModel known = session.users().getUserByFederatedIdentity(realm, identity);
+        return session.users().getUserByFederatedIdentity(realm, identity);
+    }
+
+    /**
+     * Begins a login anew in which somebody else has proved something: by an earlier session, a form or another provider.
+     * Keycloak keeps levels and finished steps with the login, does so itself only for a newcomer, and would take them for
+     * what this person proved. Who links a further provider stays who they are.
+     */
+    private static void forgetAnother(AuthenticationSessionModel login, UserModel known) {
+        if (login == null || known == null || login.getAuthNote(IdentityBrokerService.LINKING_IDENTITY_PROVIDER) != null) {
+            return;
+        }
+        UserModel before = login.getAuthenticatedUser();
+        boolean anothers = before == null ? login.getAuthNote(Constants.LOA_MAP) != null : !before.getId().equals(known.getId());
+        if (anothers) {
+            AuthenticationProcessor.resetFlow(login, LoginActionsService.POST_BROKER_LOGIN_PATH);
+        }
+    }
+
+    /** Whether somebody who is known here would get the address of another account; of a newcomer the flow decides. */
+    private static boolean isTaken(KeycloakSession session, RealmModel realm, BrokeredIdentityContext context, UserModel known) {
         UserModel holder = known == null ? null : session.users().getUserByEmail(realm, context.getEmail());
         return holder != null && !holder.getId().equals(known.getId());
     }
