@@ -1,5 +1,7 @@
 package example.tradepulse.keycloak.separation;
 
+import java.util.Set;
+
 import org.keycloak.events.Event;
 import org.keycloak.events.EventListenerProvider;
 import org.keycloak.events.admin.AdminEvent;
@@ -35,7 +37,15 @@ final class SeparationListener implements EventListenerProvider {
             AtEnd.of(session, realm).settings();
         } else if (widens(type, event.getOperationType(), String.valueOf(event.getResourcePath()))) {
             AtEnd.of(session, realm).structure();
+        } else if (makes(type, event.getOperationType())) {
+            // Nobody has it yet, but one who gets it later in this transaction must be judged by it.
+            AtEnd.of(session, realm).judge().forget();
         }
+    }
+
+    /** Whether there is a new role or group now, which what was read before knows nothing of. Pure. */
+    static boolean makes(String type, OperationType operation) {
+        return operation == OperationType.CREATE && Set.of("REALM_ROLE", "CLIENT_ROLE", "GROUP", "ORGANIZATION_GROUP").contains(type);
     }
 
     /** Whether an administrator may by this have given people a role without giving it to them. Pure. */

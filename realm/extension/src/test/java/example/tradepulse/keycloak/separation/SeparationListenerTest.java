@@ -25,4 +25,16 @@ class SeparationListenerTest {
     void onlyWhatGivesPeopleARoleWithoutNamingThemIsLookedAt(String type, OperationType operation, String path, boolean widens) {
         assertEquals(widens, SeparationListener.widens(type, operation, path));
     }
+
+    @ParameterizedTest
+    @CsvSource({
+        "REALM_ROLE,         CREATE, true",
+        "CLIENT_ROLE,        CREATE, true",
+        "GROUP,              CREATE, true",
+        "ORGANIZATION_GROUP, CREATE, true",
+        "REALM_ROLE,         DELETE, false",
+        "USER,               CREATE, false"})
+    void whatIsNewIsReadBeforeSomebodyGetsIt(String type, OperationType operation, boolean makes) {
+        assertEquals(makes, SeparationListener.makes(type, operation));
+    }
 }
