@@ -88,14 +88,20 @@ final class WriteAhead implements AutoCloseable {
 
     /** Notes that these are in the audit file, or were rolled back. */
     void settled(Collection<Intent> intents) throws IOException {
-        mark("settled", intents);
+        // Nothing waits for this, so it waits for the disk: an intent for which the disk was too slow lies before the mark then,
+        // and is not taken for open when it is written later. One id that stayed open would keep every segment after it.
         disk.lock();
         try {
-            List<String> ids = intents.stream().map(Intent::id).toList();
-            segments.forEach(segment -> ids.forEach(segment.open()::remove));
-            forget();
+            mark("settled", intents);
         } finally {
-            disk.unlock();
+            // Also where the disk is full: what is in the audit file needs no segment, and deleting some is what helps.
+            try {
+                List<String> ids = intents.stream().map(Intent::id).toList();
+                segments.forEach(segment -> ids.forEach(segment.open()::remove));
+                forget();
+            } finally {
+                disk.unlock();
+            }
         }
     }
 
