@@ -29,14 +29,16 @@ final class DeviceCookie {
     /** Remembers that a factor of this account was proved in this browser. */
     static void remember(KeycloakSession session, RealmModel realm, UserModel user) {
         DeviceToken token = read(session).with(user.getId(), now());
+        boolean secure = SecureContextResolver.isSecureContext(session);
         session.getContext().getHttpResponse().setCookieIfAbsent(new NewCookie.Builder(NAME)
                 .value(session.tokens().encode(token))
                 .path(RealmsResource.realmBaseUrl(session.getContext().getUri()).path("/").build(realm.getName()).getRawPath())
                 .maxAge((int) DeviceToken.LIFETIME_SECONDS)
-                .secure(SecureContextResolver.isSecureContext(session))
+                .secure(secure)
                 .httpOnly(true)
-                // Sent on the way back from an identity provider, which is a link from elsewhere.
-                .sameSite(NewCookie.SameSite.LAX)
+                // Sent wherever the session's own cookie is: a page of another site that loads ours unseen would otherwise
+                // make the session look as if it had come to a new device, and lose what was proved in it.
+                .sameSite(secure ? NewCookie.SameSite.NONE : NewCookie.SameSite.LAX)
                 .build());
     }
 
