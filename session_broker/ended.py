@@ -26,6 +26,12 @@ _KEEP_SECONDS = 90_000
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _SESSION, _SUBJECT, _LOGOUT = "sid", "sub", "jti"
+_UNNAMED = "sub without sid"
+"""Of whom some session ended: a token that names none may be of that one."""
+
+_PRUNED_FROM = 10_000
+"""Marks in memory from which on those that no token can be older than are forgotten, each time there are twice as
+many; a process that runs for months would otherwise keep them all."""
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +58,7 @@ class EndedSessions:
         self._path = directory / _FILE
         self._clock = clock
         self._marks: dict[str, float] = {}
+        self._prune_at = _PRUNED_FROM
         self._read_to = 0
         self._users = os.open(directory / f"{_FILE}.lock", _FLAGS, 0o600)
         self._compact_if_alone()
@@ -71,12 +78,14 @@ class EndedSessions:
             return False
         if identity.session is not None and self._mark(_SESSION, identity.issuer, identity.session) in self._marks:
             return True
-        ended_at = self._marks.get(self._mark(_SUBJECT, identity.issuer, identity.subject))
+        kinds = (_SUBJECT, _UNNAMED) if identity.session is None else (_SUBJECT,)
+        ends = (self._marks.get(self._mark(kind, identity.issuer, identity.subject)) for kind in kinds)
         # Issued in the second of the logout counts as before it: who logs in again asks for a new token.
-        return ended_at is not None and identity.issued_at <= ended_at
+        return any(ended_at is not None and identity.issued_at <= ended_at for ended_at in ends)
 
     def end(self, *, issuer: str, session: str | None, subject: str | None, logout: str, issued_at: int) -> bool:
-        """Note the end of a session, or without one of all sessions of a subject; durable on return.
+        """Note the end of a session, or without one of all sessions of a subject; durable on return. With both, tokens
+        of the subject that name no session end too.
 
         `logout` is the logout token's `jti`, `issued_at` its `iat`. False for one that was noted before.
         """
@@ -84,6 +93,8 @@ class EndedSessions:
         lines = []
         if session is not None:
             lines.append(f"{self._mark(_SESSION, issuer, session)} {issued_at}\n")
+            if subject is not None:
+                lines.append(f"{self._mark(_UNNAMED, issuer, subject)} {issued_at}\n")
         elif subject is not None:
             lines.append(f"{self._mark(_SUBJECT, issuer, subject)} {issued_at}\n")
         # Last: where only a part is written, the token can be sent again, and is no replay of what never took effect.
@@ -124,6 +135,10 @@ class EndedSessions:
                 for line in whole.decode("ascii", "replace").splitlines():
                     self._take(line)
                 self._read_to += len(whole)
+            if len(self._marks) >= self._prune_at:
+                oldest = self._clock() - _KEEP_SECONDS
+                self._marks = {mark: moment for mark, moment in self._marks.items() if moment >= oldest}
+                self._prune_at = max(_PRUNED_FROM, 2 * len(self._marks))
         except OSError as error:
             raise self._unavailable(error) from None
 

@@ -49,10 +49,12 @@ async def backchannel_logout(request: Request) -> Response:
 
 
 def _noted(broker: Broker, logout: LogoutToken) -> bool:
+    # A person's token of ours always names its session; what was exchanged for another provider's is of none.
+    named = logout.provider == INTERNAL and logout.session is not None
     return broker.ended.end(
         issuer=logout.issuer,
         session=logout.session,
-        subject=logout.subject,
+        subject=None if named else logout.subject,
         logout=logout.id,
         issued_at=logout.issued_at,
     )

@@ -81,6 +81,29 @@ async def test_a_provider_ends_its_own_sessions_and_nobody_elses(world: World) -
         assert passed_on(await broker.authorize(own)) == own
 
 
+async def test_a_providers_logout_ends_tokens_that_do_not_say_of_which_session_they_are(world: World) -> None:
+    unnamed, other = world.external(sid=None), world.external(sid="upstream-2")
+    somebody = world.external(sid=None, sub="bob@tradepulse.example")
+    theirs = world.logout_token(
+        key=RSA,
+        algorithm="RS256",
+        iss=f"{world.place}/workforce",
+        aud="tradepulse",
+        sid="upstream-1",
+        sub="ada@tradepulse.example",
+    )
+    async with world.broker() as broker:
+        for token in (unnamed, other, somebody):
+            assert passed_on(await broker.authorize(token))
+        assert (await broker.logout(theirs)).status_code == 200
+        assert refusal(await broker.authorize(unnamed)) == 401
+        for token in (other, somebody, world.external(sid=None, iat=int(time.time()) + 5)):
+            assert passed_on(await broker.authorize(token))
+        # A session of our realm is not the one that another provider's token is of.
+        assert (await broker.logout(world.logout_token())).status_code == 200
+        assert passed_on(await broker.authorize(other))
+
+
 async def test_a_logout_token_is_taken_once(world: World) -> None:
     token = world.logout_token()
     async with world.broker() as first, world.broker() as second:
@@ -254,6 +277,15 @@ def test_lines_that_no_token_can_be_older_than_are_dropped_only_when_nobody_read
     alone = EndedSessions(tmp_path, clock=later)
     assert not alone.has(identity("old"))
     assert alone.has(identity("new"))
+
+
+def test_a_process_that_runs_for_long_forgets_what_no_token_can_be_older_than(tmp_path: Path) -> None:
+    ended = EndedSessions(tmp_path, clock=lambda: NOW)
+    ended.end(issuer="https://realm", session="one", subject=None, logout="a", issued_at=NOW - 80_000)
+    with (tmp_path / "ended-sessions").open("a") as file:
+        file.writelines(f"{number:064x} {NOW - 100_000}\n" for number in range(20_000))
+    assert ended.has(identity("one"))
+    assert len(ended) == 2
 
 
 def test_of_many_processes_with_one_logout_token_exactly_one_takes_it(tmp_path: Path) -> None:
