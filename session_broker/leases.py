@@ -1,4 +1,4 @@
-"""What a session borrowed ends with it: the vault is told of a logout, again and again until it says yes.
+"""What a session borrowed ends with it: the vault is told of a logout, for about two minutes until it says yes.
 
 Without an answer the leases still end by themselves; until then they are what a logout should have
 taken away, so a failure is counted, and one that lasts is an audit line.
@@ -27,6 +27,10 @@ _ATTEMPTS = 8
 _TIMEOUT = 10.0
 
 _log = structlog.get_logger(__name__)
+
+
+class _NotEnded(Exception):
+    """The vault did not confirm within the attempts that there are."""
 
 
 class Leases:
@@ -65,6 +69,16 @@ class Leases:
 
     async def _end(self, session: str | None, subject: str | None) -> None:
         whose: Mapping[str, str | None] = {"session": session} if session is not None else {"subject": subject}
+        try:
+            await self._tried(whose)
+        except asyncio.CancelledError:
+            _log.error("leases.not_ended", stopped=True, **whose)
+            raise
+        except _NotEnded:
+            await self._given_up(session, subject)
+
+    async def _tried(self, whose: Mapping[str, str | None]) -> None:
+        """Raises _NotEnded."""
         pause = self.first_pause
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -75,6 +89,9 @@ class Leases:
                 _log.warning("leases.not_ended", attempt=attempt, problem=str(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self.longest_pause)
+        raise _NotEnded
+
+    async def _given_up(self, session: str | None, subject: str | None) -> None:
         try:
             await self._trail.ended(
                 INTERNAL, "failure", reason="leases_not_ended", session=session, subject=subject, ip=None

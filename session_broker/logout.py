@@ -3,7 +3,7 @@
     logout token ─ verify ─▶ noted for every process, durably ─▶ audit line ─▶ 200 ─▶ the vault ends its leases
 
 The answer comes when the session is over here: from then on no grant of it is served by this host. What
-the vault does takes longer and is tried until it succeeds (`leases.py`).
+the vault does takes longer and is tried several times (`leases.py`).
 """
 
 from __future__ import annotations

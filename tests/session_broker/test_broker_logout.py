@@ -160,6 +160,18 @@ async def test_a_vault_that_never_says_yes_is_a_line_in_the_audit(world: World) 
     assert (failed["event"], failed["reason"]) == ("session.ended", "leases_not_ended")
 
 
+async def test_leases_that_nobody_ended_when_the_broker_stops_are_in_its_log(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.vault = [503] * 50
+    async with world.broker(vault_url=world.place) as broker:
+        assert (await broker.logout(world.logout_token())).status_code == 200
+        await until(lambda: world.told)
+    said = "".join(capsys.readouterr())
+    assert "leases.not_ended" in said
+    assert "session=session-1" in said
+
+
 async def test_a_providers_logout_is_nothing_to_the_vault(world: World) -> None:
     theirs = world.logout_token(
         key=RSA, algorithm="RS256", iss=f"{world.place}/workforce", aud="tradepulse", sid="upstream-1"
