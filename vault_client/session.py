@@ -15,6 +15,7 @@ import typer
 from pydantic import ValidationError
 
 from identity.login import LoginFailed, Terminal
+from identity.login.registration import safe_url
 from identity.secret import Secret
 from vault_client.bearer import Bearer, BearerFile, BearerUnavailable, ServiceKey
 from vault_client.client import NotAName, VaultClient
@@ -77,6 +78,9 @@ class Session:
             return ServiceKey(self.token_url, self.client_id, self.key_file)
         if self.client_id or self.key_file or self.token_url:
             raise BearerUnavailable("say who asks: --client-id, --key-file and --token-url go together")
+        if not safe_url(self.url):
+            # Nobody chose this token for this address, so what can be read on the way does not get it.
+            raise BearerUnavailable("your session's token goes to https, or to http on this host; see --url")
         # Nobody else was named, so it is the person at the keyboard; where there is no keyboard, nobody is asked.
         try:
             return Person(person_session(os.environ, talk=Terminal()), interactive=sys.stderr.isatty())

@@ -19,6 +19,9 @@ from identity.login.store import FileStore, Kind
 from identity.login.tokens import Tokens
 from identity.principal import Principal
 from identity.secret import Secret
+from vault_client.bearer import BearerUnavailable
+from vault_client.person import Person
+from vault_client.session import Session
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -186,3 +189,16 @@ def test_a_step_up_brings_no_session_back_that_ended_or_changed_hands_meanwhile(
     assert (failed.value.code, session.revoked) == (code, ["stronger"])
     kept = [path.read_text() for path in tmp_path.glob("*.tokens")]
     assert ["theirs" in text for text in kept] == ([] if other is None else [True])
+
+
+@pytest.mark.parametrize(("url", "sent"), [("http://vault.example", False), ("https://vault.example", True)])
+def test_the_vaults_client_takes_a_persons_token_to_no_address_that_others_can_read(
+    url: str, sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEPULSE_ISSUER", REGISTRATION.issuer)
+    asked = Session(url=url, bearer_file=None, client_id=None, key_file=None, token_url=None, as_json=False)
+    if sent:
+        assert isinstance(asked._bearer(), Person)
+    else:
+        with pytest.raises(BearerUnavailable, match="https"):
+            asked._bearer()
