@@ -111,7 +111,8 @@ def _route(site: Site, route: Route) -> list[str]:
     lines = list(parts.ERRORS)
     if route.service:
         lines += [
-            f"if ($arg_access_token) {{ {parts.TOKEN_IN_QUERY} }}",
+            # Not `$arg_access_token`, which is the first of several and no condition where it is empty or 0.
+            f'if ($args ~* "(?:^|&)access(?:_|%5f)token(?:[=&]|$)") {{ {parts.TOKEN_IN_QUERY} }}',
             f"auth_request {_question(route.service)};",
             "auth_request_set $internal_authorization $upstream_http_x_tradepulse_authorization;",
             "auth_request_set $broker_retry_after $upstream_http_retry_after;",
