@@ -5,6 +5,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.Predicate;
 
 import org.keycloak.models.AbstractKeycloakTransaction;
 import org.keycloak.models.GroupModel;
@@ -136,16 +137,23 @@ final class AtEnd extends AbstractKeycloakTransaction {
         Optional<Conflict> conflict = judge.breaks(of.user());
         for (int rounds = 0; conflict.isPresent() && rounds <= of.roles().size() + of.groups().size(); rounds++) {
             Conflict found = conflict.get();
-            of.groups().stream().filter(id -> judge.gives(id, found.roles())).map(id -> session.groups().getGroupById(realm, id))
-                    .filter(Objects::nonNull).forEach((GroupModel group) -> of.user().leaveGroup(group));
-            of.roles().stream().filter(id -> judge.gives(id, found.roles())).map(realm::getRoleById)
-                    .filter(Objects::nonNull).forEach((RoleModel role) -> of.user().deleteRoleMapping(role));
+            takeBack(of, id -> judge.gives(id, found.roles()));
             Said.withheld(session, realm, of.user(), found);
             Optional<Conflict> left = judge.breaks(of.user());
             if (left.equals(conflict)) {
+                // They break it without this login, and it may hide another rule that this login breaks: nothing that rules
+                // speak of is given to them then, as nothing would be by hand.
+                takeBack(of, id -> !judge.gives(id, found.roles()));
                 return;
             }
             conflict = left;
         }
+    }
+
+    private void takeBack(Grants.Gained of, Predicate<String> which) {
+        of.groups().stream().filter(which).map(id -> session.groups().getGroupById(realm, id))
+                .filter(Objects::nonNull).forEach((GroupModel group) -> of.user().leaveGroup(group));
+        of.roles().stream().filter(which).map(realm::getRoleById)
+                .filter(Objects::nonNull).forEach((RoleModel role) -> of.user().deleteRoleMapping(role));
     }
 }
