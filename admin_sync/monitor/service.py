@@ -26,6 +26,10 @@ _AT_ONCE: Final = 5_000
 """Lines after which the state is written, so that a long way to catch up is not walked twice."""
 
 
+_MOST_WAITING: Final = 10_000
+"""Alerts that wait for their receiver at most."""
+
+
 class Monitor:
     """One monitor over one audit file. Use it under `state.held`.
 
@@ -97,7 +101,17 @@ class Monitor:
             self.tally.alert(alert)
             self._show(alert)
             if self._settings.webhook is not None:
-                self.state.outbox[alert.id] = Waiting(alert)
+                self._post(alert)
+
+    def _post(self, alert: Alert) -> None:
+        outbox = self.state.outbox
+        outbox[alert.id] = Waiting(alert)
+        if len(outbox) > _MOST_WAITING:
+            # Whoever can cause alerts must not fill memory and disk while nobody takes them; nor push out what counts.
+            lesser = (one for one, waits in outbox.items() if waits.alert.severity != "critical")
+            gone = outbox.pop(next(lesser, next(iter(outbox))))
+            self.state.given_up += 1
+            self._note(f"alert {gone.alert.id} ({gone.alert.kind}) is given up: {_MOST_WAITING} others are waiting")
 
     def _place(self, line: Line) -> list[Alert] | None:
         """What is wrong with a line's place in its chain; None for a copy of one that was seen."""

@@ -25,6 +25,7 @@ import pytest
 from admin_sync_world import Configuration
 
 from admin_sync.errors import Misconfigured, Refused
+from admin_sync.monitor import service
 from admin_sync.monitor.alert import Alert
 from admin_sync.monitor.detect import Limits, Memory, detect
 from admin_sync.monitor.line import parsed
@@ -416,6 +417,22 @@ def test_an_alert_that_is_never_taken_keeps_no_other_from_being_told(telling: Wa
         for minutes in (10, 20):
             monitor._delivery.round(now=time.time() + 60 * minutes)
         assert [one.alert.actor for one in monitor.state.outbox.values()] == ["one"]
+
+
+def test_what_waits_is_bounded_and_the_oldest_that_is_not_critical_goes_first(
+    telling: Watch, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_MOST_WAITING", 2)
+    receiver.status = 503
+    telling.log.add("user.locked.permanently", actor="worst")
+    for who in ("one", "two", "three"):
+        telling.log.locked(who)
+    telling.once()
+    with held(telling.settings.state_dir):
+        state = telling.start().state
+    assert sorted(one.alert.actor or "" for one in state.outbox.values()) == ["three", "worst"]
+    assert state.given_up == 2
+    assert len([note for note in telling.notes if "is given up" in note]) == 2
 
 
 def test_a_clock_that_is_set_back_puts_no_alert_off(telling: Watch, receiver: Receiver) -> None:
