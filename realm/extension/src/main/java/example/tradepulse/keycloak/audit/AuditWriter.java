@@ -68,7 +68,7 @@ final class AuditWriter implements AutoCloseable {
             // The file is read before anything is added to it, so what it has of an intent is from the process that is gone.
             Set<String> written = left.written(path);
             Instant since = Instant.ofEpochMilli(ManagementFactory.getRuntimeMXBean().getStartTime());
-            left.unsettled().forEach(intent -> settler.left(intent, left.committed(intent), written, since));
+            left.unsettled().forEach(intent -> settler.left(intent, left.committed(intent), written, left.unsure(), since));
         } catch (IOException | RuntimeException problem) {
             close(file);
             throw problem;

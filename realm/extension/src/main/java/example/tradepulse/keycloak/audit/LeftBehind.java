@@ -22,10 +22,12 @@ import java.util.stream.Stream;
 final class LeftBehind {
 
     private static final String KEY = "\"" + Intent.EVENT_ID + "\":\"";
+    private static final String RECOVERED = "\"" + Settler.RECOVERED + "\":";
 
     private final Map<String, Intent> intents = new LinkedHashMap<>();
     private final Set<String> committed = new HashSet<>();
     private final Set<String> settled = new HashSet<>();
+    private final Set<String> unsure = new HashSet<>();
     /** For each audit file, by identity, from which byte on it may have lines of these intents. */
     private final Map<String, Long> begins = new HashMap<>();
 
@@ -50,6 +52,11 @@ final class LeftBehind {
 
     boolean committed(Intent intent) {
         return committed.contains(intent.id());
+    }
+
+    /** Those of the {@link #written} whose line was itself recovered: it does not prove that its transaction committed. */
+    Set<String> unsure() {
+        return Set.copyOf(unsure);
     }
 
     /** The event ids of unsettled intents that have a line in the audit file, or in a sibling that it was moved to. */
@@ -81,7 +88,7 @@ final class LeftBehind {
         return files;
     }
 
-    private static void scan(Path file, long from, Set<String> wanted, Set<String> found) throws IOException {
+    private void scan(Path file, long from, Set<String> wanted, Set<String> found) throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             channel.position(Math.min(from, channel.size()));
             BufferedReader lines = new BufferedReader(new InputStreamReader(Channels.newInputStream(channel), StandardCharsets.UTF_8));
@@ -91,6 +98,9 @@ final class LeftBehind {
                 int end = start < KEY.length() ? -1 : line.indexOf('"', start);
                 if (end > 0 && wanted.contains(line.substring(start, end))) {
                     found.add(line.substring(start, end));
+                    if (line.contains(RECOVERED)) {
+                        unsure.add(line.substring(start, end));
+                    }
                 }
             }
         }

@@ -41,11 +41,19 @@ final class Settler implements AutoCloseable {
     private static final String WAY = "write-ahead";
     private static final int ASKED_AT_ONCE = 500;
 
-    /** An intent in doubt since a moment; {@code written} are the event ids that have their line already. */
-    private record Doubt(Intent intent, boolean committed, Set<String> written, Instant since) {
+    /**
+     * An intent in doubt since a moment; {@code written} are the event ids that have their line already, {@code unsure} those
+     * of them whose line was recovered, perhaps without knowing the outcome.
+     */
+    private record Doubt(Intent intent, boolean committed, Set<String> written, Set<String> unsure, Instant since) {
 
         List<Map<String, Object>> missing() {
             return intent.records().stream().filter(record -> !written.contains(Intent.eventId(record))).toList();
+        }
+
+        /** Whether one of its records has a line that was only written because the transaction had committed. */
+        boolean provedByLine() {
+            return intent.eventIds().stream().anyMatch(id -> written.contains(id) && !unsure.contains(id));
         }
 
         /** Whether Keycloak's table is to be believed when it has nothing of this. */
@@ -78,13 +86,13 @@ final class Settler implements AutoCloseable {
     }
 
     /** An intent of a process that is gone since a moment. */
-    void left(Intent intent, boolean knownCommitted, Set<String> written, Instant since) {
-        doubts.add(new Doubt(intent, knownCommitted, written, since));
+    void left(Intent intent, boolean knownCommitted, Set<String> written, Set<String> unsure, Instant since) {
+        doubts.add(new Doubt(intent, knownCommitted, written, unsure, since));
     }
 
     /** An intent whose commit failed in a way that says nothing about the database. */
     void failed(Intent intent) {
-        doubts.add(new Doubt(intent, false, Set.of(), Instant.now()));
+        doubts.add(new Doubt(intent, false, Set.of(), Set.of(), Instant.now()));
     }
 
     /** Begins to ask. */
@@ -133,7 +141,7 @@ final class Settler implements AutoCloseable {
         List<Doubt> rest = new ArrayList<>();
         for (Doubt doubt : open) {
             List<Map<String, Object>> missing = doubt.missing();
-            boolean proved = doubt.committed() || !doubt.written().isEmpty() && missing.size() < doubt.intent().records().size()
+            boolean proved = doubt.committed() || doubt.provedByLine()
                     || doubt.intent().stored().stream().anyMatch(stored::contains);
             if (missing.isEmpty()) {
                 gone.accept(doubt.intent());

@@ -37,7 +37,7 @@ class SettlerTest {
         Map<String, Object> event = record("success");
         Map<String, Object> grant = record("success");
         Intent intent = new Intent("one", List.of(event, grant), Set.of(Intent.eventId(event)));
-        settler.left(intent, false, Set.of(), Instant.now());
+        settler.left(intent, false, Set.of(), Set.of(), Instant.now());
         settler.start(ids -> ids);
         Intent found = taken(written);
         assertEquals(2, found.records().size());
@@ -52,8 +52,8 @@ class SettlerTest {
     void notStored() throws InterruptedException {
         Intent old = intent(true);
         Intent recent = intent(true);
-        settler.left(recent, false, Set.of(), Instant.now());
-        settler.left(old, false, Set.of(), LONG_AGO);
+        settler.left(recent, false, Set.of(), Set.of(), Instant.now());
+        settler.left(old, false, Set.of(), Set.of(), LONG_AGO);
         settler.start(ids -> Set.of());
         assertEquals(old, taken(gone));
         assertNull(gone.poll(100, TimeUnit.MILLISECONDS));
@@ -64,16 +64,26 @@ class SettlerTest {
     @DisplayName("that nothing is stored proves nothing any more when the table may have been emptied meanwhile")
     void longAfter() throws InterruptedException {
         Map<String, Object> record = record("success", System.currentTimeMillis() - Settler.SURE_FOR.toMillis() - 1000);
-        settler.left(new Intent("one", List.of(record), Set.of(Intent.eventId(record))), false, Set.of(), LONG_AGO);
+        settler.left(new Intent("one", List.of(record), Set.of(Intent.eventId(record))), false, Set.of(), Set.of(), LONG_AGO);
         settler.start(ids -> Set.of());
         assertEquals("unknown", taken(written).records().get(0).get("outcome"));
+    }
+
+    @Test
+    @DisplayName("a recovered line of one record does not prove the others")
+    void recoveredLineProvesNothing() throws InterruptedException {
+        Intent intent = new Intent("one", List.of(record("success"), record("success")), Set.of());
+        Set<String> line = Set.of(Intent.eventId(intent.records().get(0)));
+        settler.left(intent, false, line, line, LONG_AGO);
+        settler.start(ids -> Set.of());
+        assertEquals(List.of("unknown"), taken(written).records().stream().map(one -> one.get("outcome")).toList());
     }
 
     @Test
     @DisplayName("what nobody can tell about is written with an unknown outcome, and a failure stays a failure")
     void unknown() throws InterruptedException {
         Intent intent = new Intent("one", List.of(record("success"), record("failure")), Set.of());
-        settler.left(intent, false, Set.of(), LONG_AGO);
+        settler.left(intent, false, Set.of(), Set.of(), LONG_AGO);
         settler.start(ids -> Set.of());
         assertEquals(List.of("unknown", "failure"), taken(written).records().stream().map(one -> one.get("outcome")).toList());
     }
@@ -81,7 +91,7 @@ class SettlerTest {
     @Test
     @DisplayName("what was noted as committed is written as it is, though Keycloak stores nothing of it")
     void noted() throws InterruptedException {
-        settler.left(intent(false), true, Set.of(), LONG_AGO);
+        settler.left(intent(false), true, Set.of(), Set.of(), LONG_AGO);
         settler.start(ids -> Set.of());
         assertEquals("success", taken(written).records().get(0).get("outcome"));
     }
@@ -94,8 +104,8 @@ class SettlerTest {
         Map<String, Object> second = record("success");
         Intent half = new Intent("half", List.of(first, second), Set.of());
         Set<String> lines = Set.of(Intent.eventId(whole.records().get(0)), Intent.eventId(first));
-        settler.left(whole, false, Set.of(Intent.eventId(whole.records().get(0))), LONG_AGO);
-        settler.left(half, false, lines, LONG_AGO);
+        settler.left(whole, false, Set.of(Intent.eventId(whole.records().get(0))), Set.of(), LONG_AGO);
+        settler.left(half, false, lines, Set.of(), LONG_AGO);
         settler.start(ids -> ids);
         assertEquals(whole, taken(gone));
         Intent rest = taken(written);
@@ -107,7 +117,7 @@ class SettlerTest {
     @DisplayName("a line of another intent proves nothing about this one")
     void foreignLine() throws InterruptedException {
         Intent intent = intent(false);
-        settler.left(intent, false, Set.of("another"), LONG_AGO);
+        settler.left(intent, false, Set.of("another"), Set.of(), LONG_AGO);
         settler.start(ids -> Set.of());
         assertEquals("unknown", taken(written).records().get(0).get("outcome"));
     }
@@ -116,7 +126,7 @@ class SettlerTest {
     @DisplayName("while Keycloak's events cannot be asked nothing is decided, and afterwards everything is")
     void notAsked() throws InterruptedException {
         AtomicInteger questions = new AtomicInteger();
-        settler.left(intent(true), false, Set.of(), LONG_AGO);
+        settler.left(intent(true), false, Set.of(), Set.of(), LONG_AGO);
         settler.start(ids -> {
             if (questions.incrementAndGet() < 3) {
                 throw new IllegalStateException("the database is away");
