@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx
 import orjson
@@ -16,6 +17,7 @@ import pytest
 
 from stack.layout import CHECKOUT
 from stack.login import HttpLogin, Login, LoginFailed, SavedFactor
+from stack.login.forms import PageReader
 from stack.login.oidc import AuthorizationRequest, Redirect
 
 if TYPE_CHECKING:
@@ -373,3 +375,49 @@ def test_what_the_provider_says_of_the_device_decides_and_silence_asks_for_a_fac
     finally:
         for user in realm.admin.pages(f"{realm.path}/users", email=email, exact=True):
             realm.admin.delete(f"{realm.path}/users/{user['id']}")
+
+
+def lets_through(driver: HttpLogin, redirect: Redirect, response: httpx.Response, url: str) -> bool:
+    """Whether a browser that follows an answer ends at the application with a code."""
+    for _ in range(8):
+        location = response.headers.get("Location")
+        if location is None:
+            return False
+        url = urljoin(url, location)
+        if url.startswith(redirect.uri):
+            return "code=" in url
+        response = driver._http.get(url)
+    raise AssertionError("redirected for ever")
+
+
+def test_a_refused_login_stays_refused_when_its_page_is_loaded_again_or_another_step_is_chosen(
+    realm: Realm, risk: Risk, bare_person: Person
+) -> None:
+    risk.decide_by(risk.networks())
+    realm.admin.put(f"{realm.path}/users/{bare_person.id}", {"requiredActions": []})
+    executions = realm.admin.get(f"{realm.path}/authentication/flows/tradepulse%20browser/executions")
+    cookie = next(one["id"] for one in executions if one.get("providerId") == "auth-cookie")
+    with risk.driver(address=BARRED) as driver, Redirect() as redirect:
+        url = AuthorizationRequest(realm.issuer, "tradepulse-cli", redirect, plain(bare_person)).url
+        action = urljoin(url, PageReader(driver._http.get(url).text).forms["kc-form-login"].action)
+        typed = {"username": bare_person.email, "password": bare_person.password}
+        assert driver._http.post(action, data=typed).status_code == 403
+        kept = {name: value for name, value in parse_qsl(urlsplit(action).query) if name in ("client_id", "tab_id")}
+        page = f"{action.partition('?')[0]}?{urlencode(kept)}"
+        for _ in range(2):
+            assert not lets_through(driver, redirect, driver._http.get(page), page)
+            for chosen in ({"tryAnotherWay": "on"}, {"authenticationExecution": cookie}):
+                assert not lets_through(driver, redirect, driver._http.post(page, data=chosen), page)
+    with risk.driver() as driver, Redirect() as redirect:
+        assert not factor_asked(driver, bare_person)
+        at(driver, BARRED)
+        url = AuthorizationRequest(realm.issuer, "tradepulse-cli", redirect, plain(bare_person)).url
+        refused = driver._http.get(url)
+        assert refused.status_code == 403
+        tab = re.search(r"tab_id=([A-Za-z0-9_-]+)", refused.text)
+        assert tab is not None
+        page = f"{realm.issuer}/login-actions/authenticate?client_id=tradepulse-cli&tab_id={tab[1]}"
+        for _ in range(2):
+            assert not lets_through(driver, redirect, driver._http.get(page), page)
+            for chosen in ({"tryAnotherWay": "on"}, {"authenticationExecution": cookie}):
+                assert not lets_through(driver, redirect, driver._http.post(page, data=chosen), page)
