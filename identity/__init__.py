@@ -16,7 +16,7 @@ In the order of the flow:
 - `settings.py`, `secret.py`: environment variables, and secrets from files only we can read.
 - `service_token.py`: our own services' tokens, `client_key.py` how they prove themselves (RFC 7523);
   `outbound.py` calls other servers bounded, `webhook.py` signs what we tell them.
-- `serving.py`: the HTTP server, in one process or several.
+- `serving.py`: the HTTP server, in one process or several; `observed.py` counts and times what it answers.
 - `login/`: a person at a terminal: the session that all their programs share.
 - `logs.py`, `redact.py`: JSON logs to stderr, without secrets.
 

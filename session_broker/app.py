@@ -14,10 +14,11 @@ import time
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from identity import problem
 from identity.body import BodyLimit
+from identity.observed import HEADERS, Observed
 from identity.trace import TraceMiddleware, traced
 from session_broker import health
 from session_broker.authorize import authorize
@@ -28,7 +29,6 @@ from session_broker.migration.endpoint import bridge_keys
 from session_broker.token_endpoint import token
 
 _AUTHORIZE = "/authorize"
-_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
 def create_app(broker: Broker) -> FastAPI:
@@ -59,7 +59,7 @@ def create_app(broker: Broker) -> FastAPI:
     app.add_middleware(BodyLimit)
     problem.install(app)
     app.add_middleware(TraceMiddleware)
-    app.add_middleware(Observed, metrics=broker.metrics)
+    app.add_middleware(Observed, answered=broker.metrics.answered)
     return app
 
 
@@ -90,36 +90,7 @@ class AuthorizeLane:
                 response = await authorize(request)
             except Exception as error:  # noqa: BLE001 - the last one before the server, which would print it
                 response = await problem.answer(request, error)
-        headers = [*response.raw_headers, _HEADERS[1]]
+        headers = [*response.raw_headers, HEADERS[1]]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
-        self._metrics.answered("authorize", response.status_code, time.perf_counter() - started)
-
-
-class Observed:
-    """Counts and times every answer and says that it is nobody's to cache (pure ASGI)."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 0
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                names = {name for name, _ in message["headers"]}
-                message = {**message, "headers": [*message["headers"], *(h for h in _HEADERS if h[0] not in names)]}
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            # The endpoint's own name: a path could be chosen by the caller and would make a label each.
-            endpoint = getattr(scope.get("endpoint"), "__name__", "none")
-            self._metrics.answered(endpoint, status, time.perf_counter() - started)
+        self._metrics.answered("authorize", "GET", response.status_code, time.perf_counter() - started)

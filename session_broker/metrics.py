@@ -77,8 +77,8 @@ class Metrics:
             registry=registry,
         )
 
-    def answered(self, endpoint: str, status: int, seconds: float) -> None:
-        """Counts one answer and how long it took, in seconds."""
+    def answered(self, endpoint: str, _method: str, status: int, seconds: float) -> None:
+        """Counts one answer and how long it took, in seconds. An endpoint here has one method."""
         known = self._answers.get((endpoint, status))
         if known is None:
             # Looking a series up by its labels costs more than counting in it.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from identity import problem
 from identity.body import BodyLimit
+from identity.observed import HEADERS, Observed
 from identity.trace import TraceMiddleware
 from vault_api import openapi
 from vault_api.compliance import endpoints as compliance
@@ -19,16 +18,9 @@ from vault_api.health.checks import Readiness
 from vault_api.leases import endpoints as leases
 from vault_api.legacy import endpoints as legacy
 from vault_api.linking import endpoints as linking
-from vault_api.metrics import Metrics
 from vault_api.rotation import endpoints as rotation
 from vault_api.trail import endpoints as trail
 from vault_api.vault import Vault
-
-_HEADERS = [
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
 
 
 def create_app(vault: Vault) -> FastAPI:
@@ -60,7 +52,7 @@ def create_app(vault: Vault) -> FastAPI:
     app.add_middleware(BodyLimit)
     problem.install(app)
     app.add_middleware(TraceMiddleware)
-    app.add_middleware(Observed, metrics=vault.metrics)
+    app.add_middleware(Observed, answered=vault.metrics.answered)
     return app
 
 
@@ -71,33 +63,4 @@ def create_server(vault: Vault) -> ASGIApp:
         ("PUT", "credential"): connections.store,
         ("GET", "credential"): connections.describe,
     }
-    return FastLane(create_app(vault), lanes, vault.metrics, _HEADERS)
-
-
-class Observed:
-    """Counts and times every answer and says that it is nobody's to cache (pure ASGI)."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 0
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                names = {name for name, _ in message["headers"]}
-                message = {**message, "headers": [*message["headers"], *(h for h in _HEADERS if h[0] not in names)]}
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            # The endpoint's own name: a path could be chosen by the caller and would make a label each.
-            endpoint = getattr(scope.get("endpoint"), "__name__", "none")
-            self._metrics.answered(endpoint, scope["method"], status, time.perf_counter() - started)
+    return FastLane(create_app(vault), lanes, vault.metrics, HEADERS)
