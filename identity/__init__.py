@@ -17,6 +17,7 @@ In the order of the flow:
 - `service_token.py`: our own services' tokens, `client_key.py` how they prove themselves (RFC 7523);
   `outbound.py` calls other servers bounded, `webhook.py` signs what we tell them.
 - `serving.py`: the HTTP server, in one process or several; `observed.py` counts and times what it answers.
+- `durable.py`: files that are there as a whole or not at all.
 - `login/`: a person at a terminal: the session that all their programs share.
 - `logs.py`, `redact.py`: JSON logs to stderr, without secrets.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from identity.durable import replace_file
 from session_broker.verify import VerifiedIdentity
 
 _FILE = "ended-sessions"
@@ -167,18 +168,7 @@ class EndedSessions:
         young = [line for line in lines if line.endswith("\n") and _moment(line) >= oldest]
         if len(young) == len(lines):
             return
-        draft = self._path.with_name(f"{_FILE}.new")
-        descriptor = os.open(draft, _FLAGS | os.O_TRUNC, 0o600)
-        try:
-            content = "".join(young).encode("ascii")
-            if os.write(descriptor, content) != len(content):
-                # A full disk: what is missing would be sessions that are brought back.
-                raise OSError(errno.ENOSPC, "only a part was written")
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
-        # A crash leaves the old file or the new one, never half of either.
-        draft.replace(self._path)
+        replace_file(self._path, "".join(young).encode("ascii"))
 
     def _unavailable(self, error: OSError) -> EndedUnavailable:
         _log.error("ended.unavailable", path=str(self._path), problem=error.strerror)

@@ -16,6 +16,7 @@ from admin_sync.errors import Misconfigured, Refused
 from admin_sync.monitor.alert import Alert
 from admin_sync.monitor.detect import Memory
 from admin_sync.monitor.follow import Position
+from identity.durable import replace_file
 
 FILE: Final = "monitor.json"
 _VERSION: Final = 1
@@ -90,14 +91,7 @@ def load(folder: Path) -> State | None:
 
 def save(folder: Path, state: State) -> None:
     """Replace the state, durably. Raises OSError."""
-    path = folder / FILE
-    beside = folder / f".{FILE}.new"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(orjson.dumps(state.record()))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    replace_file(folder / FILE, orjson.dumps(state.record()))
 
 
 @contextmanager

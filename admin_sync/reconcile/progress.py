@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from admin_sync.lock import LockHeld
+from identity.durable import replace_file
 
 
 class Progress:
@@ -29,13 +30,7 @@ class Progress:
 
     def write(self, realms: Mapping[str, int]) -> None:
         """Replace it. Raises OSError."""
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps({"version": 1, "realms": dict(sorted(realms.items()))}) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        replace_file(self._path, orjson.dumps({"version": 1, "realms": dict(sorted(realms.items()))}) + b"\n")
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from identity.audit.chain import Chain, Head
+from identity.durable import replace_file
 
 SUFFIX = ".checkpoint"
 
@@ -87,13 +87,7 @@ def write_checkpoint(directory: Path, file: str, chain: Chain, head: Head, key: 
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = ".".join((file, quote(chain.source, safe=""), quote(chain.key, safe=""), f"{head.seq:012d}")) + SUFFIX
-    draft = directory / f".{name}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as note:
-        note.write(sign_checkpoint(Checkpoint(file, chain, head), key))
-        note.flush()
-        os.fsync(note.fileno())
-    draft.replace(directory / name)
+    replace_file(directory / name, sign_checkpoint(Checkpoint(file, chain, head), key).encode())
     return directory / name
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import structlog
 
 from identity.audit.lock import exclusive
+from identity.durable import sync_directory
 
 _CHUNK = 1 << 20
 _SETTLE_SECONDS = 0.05
@@ -142,7 +143,7 @@ class AuditFile:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(self.path, flags, 0o600)
         self._identity = _identity(os.fstat(self._descriptor))
-        _sync_directory(self.path.parent)
+        sync_directory(self.path.parent)
         self.read_to, self._failed = 0, None
         return True
 
@@ -184,11 +185,3 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
         return _identity(path.lstat())
     except FileNotFoundError:
         return None
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

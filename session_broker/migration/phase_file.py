@@ -6,7 +6,6 @@ dropped by it. What cannot be read is no phase at all, and then nothing is let t
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import time
@@ -18,6 +17,7 @@ from typing import Final
 
 import orjson
 
+from identity.durable import replace_file, sync_directory
 from identity.strict_json import StrictJsonError, loads_object
 from session_broker.migration.phase import Phase, parse
 
@@ -77,21 +77,8 @@ class PhaseFile:
     def write(self, stand: Stand) -> None:
         """Replace the file, durably and as a whole. Raises OSError."""
         body = orjson.dumps({"phase": stand.phase.label, "since": stand.since, "by": stand.by}) + b"\n"
-        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        try:
-            if os.write(descriptor, body) != len(body):
-                # Half of it would be no phase, and shut everybody out.
-                raise OSError(errno.ENOSPC, "only a part was written")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        beside.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(self._path, body, mode=0o644)
+        sync_directory(self._path.parent)
 
     @contextmanager
     def stepping(self) -> Iterator[None]:
