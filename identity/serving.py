@@ -22,7 +22,8 @@ from typing import Any
 
 import structlog
 import uvicorn
-from prometheus_client.multiprocess import mark_process_dead
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -35,6 +36,16 @@ _PAUSE = 1.0
 """Seconds before a worker that was killed is replaced: one that dies at once must not keep the machine busy."""
 
 _PR_SET_PDEATHSIG = 1
+
+
+def registries() -> tuple[CollectorRegistry, CollectorRegistry]:
+    """Where a process registers its metrics, and what it answers `/metrics` from: all processes of the service."""
+    own = CollectorRegistry()
+    if SHARED_DIRECTORY not in os.environ:
+        return own, own
+    shared = CollectorRegistry()
+    MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+    return own, shared
 
 
 async def listen(app: ASGIApp, host: str, port: int, *, share: bool = False) -> None:

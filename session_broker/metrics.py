@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-
-from identity.serving import SHARED_DIRECTORY
+from identity.serving import registries
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -16,10 +13,7 @@ class Metrics:
     """The metrics of one process, in a registry of their own; `render` answers for all of a service's."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self._registry = registry if SHARED_DIRECTORY not in os.environ else CollectorRegistry()
-        if self._registry is not registry:
-            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+        registry, self._registry = registries()
         self._answers: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "session_broker_requests", "Requests answered.", ("endpoint", "status"), registry=registry
