@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +17,6 @@ from tests.session_broker.door_world import AUDIENCE, OTHER_RSA, World, passed_o
 
 Forged = Callable[[World], str]
 NOW = int(time.time())
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Any:
-    made = World(tmp_path)
-    yield made
-    made.server.stop()
 
 
 async def test_an_external_token_becomes_one_of_the_internal_audience_and_never_goes_on(world: World) -> None:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,13 +18,6 @@ from tests.identity.token_forge import RSA
 from tests.session_broker.door_world import World, passed_on, refusal
 
 NOW = int(time.time())
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Any:
-    made = World(tmp_path)
-    yield made
-    made.server.stop()
 
 
 async def test_a_logout_ends_the_session_at_once_and_no_other(world: World) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -18,13 +17,6 @@ import pytest
 
 from stack.ports import unused
 from tests.session_broker.door_world import World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Any:
-    made = World(tmp_path)
-    yield made
-    made.server.stop()
 
 
 def variables(world: World, **settings: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,13 +11,6 @@ from tests.session_broker.door_world import ACCESS, World
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Any:
-    made = World(tmp_path)
-    yield made
-    made.server.stop()
 
 
 def asked(token: str, **changes: str) -> dict[str, str]:
