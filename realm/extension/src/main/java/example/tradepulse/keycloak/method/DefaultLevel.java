@@ -3,13 +3,10 @@ package example.tradepulse.keycloak.method;
 import java.util.Map;
 import java.util.Objects;
 
+import example.tradepulse.keycloak.step.QuietStep;
 import org.keycloak.authentication.AuthenticationFlowContext;
-import org.keycloak.authentication.Authenticator;
 import org.keycloak.models.ClientModel;
 import org.keycloak.models.Constants;
-import org.keycloak.models.KeycloakSession;
-import org.keycloak.models.RealmModel;
-import org.keycloak.models.UserModel;
 import org.keycloak.protocol.oidc.utils.AcrUtils;
 import org.keycloak.sessions.AuthenticationSessionModel;
 
@@ -19,7 +16,7 @@ import org.keycloak.sessions.AuthenticationSessionModel;
  * <p>Keycloak reads {@code default.acr.values} at its authorization endpoint only. A login for another device (RFC 8628)
  * begins elsewhere, and would be let through with a password alone. What a request does ask for stays as it is.
  */
-final class DefaultLevel implements Authenticator {
+final class DefaultLevel implements QuietStep {
 
     static final DefaultLevel INSTANCE = new DefaultLevel();
 
@@ -41,27 +38,7 @@ final class DefaultLevel implements Authenticator {
     }
 
     @Override
-    public void action(AuthenticationFlowContext context) {
-        throw new UnsupportedOperationException("this step shows no page");
-    }
-
-    @Override
     public boolean requiresUser() {
         return false;
-    }
-
-    @Override
-    public boolean configuredFor(KeycloakSession session, RealmModel realm, UserModel user) {
-        return true;
-    }
-
-    @Override
-    public void setRequiredActions(KeycloakSession session, RealmModel realm, UserModel user) {
-        // Nothing has to be set up.
-    }
-
-    @Override
-    public void close() {
-        // Nothing is held.
     }
 }

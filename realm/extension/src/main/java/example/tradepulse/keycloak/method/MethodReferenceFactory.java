@@ -2,13 +2,11 @@ package example.tradepulse.keycloak.method;
 
 import java.util.List;
 
-import org.keycloak.Config;
+import example.tradepulse.keycloak.step.StepFactory;
 import org.keycloak.authentication.Authenticator;
-import org.keycloak.authentication.AuthenticatorFactory;
 import org.keycloak.models.AuthenticationExecutionModel.Requirement;
 import org.keycloak.models.Constants;
 import org.keycloak.models.KeycloakSession;
-import org.keycloak.models.KeycloakSessionFactory;
 import org.keycloak.provider.ProviderConfigProperty;
 
 /**
@@ -18,7 +16,7 @@ import org.keycloak.provider.ProviderConfigProperty;
  * them. Keycloak masks undeclared properties as secrets in every export, for all authenticators alike, and a masked
  * value cannot be compared with the wanted one. Declared once, they are readable everywhere.
  */
-public final class MethodReferenceFactory implements AuthenticatorFactory {
+public final class MethodReferenceFactory implements StepFactory {
 
     public static final String PROVIDER_ID = "tradepulse-method-reference";
 
@@ -54,11 +52,6 @@ public final class MethodReferenceFactory implements AuthenticatorFactory {
     }
 
     @Override
-    public String getReferenceCategory() {
-        return null;
-    }
-
-    @Override
     public String getHelpText() {
         return "Lets everybody pass and notes a method for amr. Put it behind a condition on the credential that was used.";
     }
@@ -76,25 +69,5 @@ public final class MethodReferenceFactory implements AuthenticatorFactory {
     @Override
     public Requirement[] getRequirementChoices() {
         return REQUIREMENTS.clone();
-    }
-
-    @Override
-    public boolean isUserSetupAllowed() {
-        return false;
-    }
-
-    @Override
-    public void init(Config.Scope options) {
-        // It has no options of its own.
-    }
-
-    @Override
-    public void postInit(KeycloakSessionFactory factory) {
-        // It listens to nothing.
-    }
-
-    @Override
-    public void close() {
-        // Nothing is held.
     }
 }

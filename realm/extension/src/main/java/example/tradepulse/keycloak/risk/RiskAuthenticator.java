@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
+import example.tradepulse.keycloak.step.QuietStep;
 import org.keycloak.authentication.AuthenticationFlowCallback;
 import org.keycloak.authentication.AuthenticationFlowContext;
 import org.keycloak.authentication.AuthenticationFlowError;
@@ -35,7 +36,7 @@ import jakarta.ws.rs.core.Response;
  * that the login asks for, so that the flow asks by itself; whether it did is looked at when the flow is through. So is a
  * denial: its page can be loaded again, and the list of other steps that Keycloak keeps for each page has the cookie in it.
  */
-final class RiskAuthenticator implements AuthenticationFlowCallback {
+final class RiskAuthenticator implements AuthenticationFlowCallback, QuietStep {
 
     private static final String DENIED = "risk_denied";
     private static final String FACTOR_MISSING = "factor_missing";
@@ -178,20 +179,5 @@ final class RiskAuthenticator implements AuthenticationFlowCallback {
     @Override
     public boolean requiresUser() {
         return false;
-    }
-
-    @Override
-    public boolean configuredFor(KeycloakSession current, RealmModel realm, UserModel user) {
-        return true;
-    }
-
-    @Override
-    public void setRequiredActions(KeycloakSession current, RealmModel realm, UserModel user) {
-        // Nothing has to be set up.
-    }
-
-    @Override
-    public void close() {
-        // Nothing is held.
     }
 }

@@ -4,12 +4,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
+import example.tradepulse.keycloak.step.StepFactory;
 import org.keycloak.Config;
 import org.keycloak.authentication.AuthenticationFlowCallbackFactory;
 import org.keycloak.authentication.Authenticator;
 import org.keycloak.models.AuthenticationExecutionModel.Requirement;
 import org.keycloak.models.KeycloakSession;
-import org.keycloak.models.KeycloakSessionFactory;
 import org.keycloak.provider.ProviderConfigProperty;
 import org.keycloak.provider.ProviderConfigurationBuilder;
 
@@ -17,7 +17,7 @@ import org.keycloak.provider.ProviderConfigurationBuilder;
  * The authenticator {@code tradepulse-risk}. What it judges stands in the realm's attribute {@code tradepulse.risk}; the
  * files that are named there lie in the directory of {@code --spi-authenticator--tradepulse-risk--directory=<path>}.
  */
-public final class RiskAuthenticatorFactory implements AuthenticationFlowCallbackFactory {
+public final class RiskAuthenticatorFactory implements AuthenticationFlowCallbackFactory, StepFactory {
 
     public static final String PROVIDER_ID = "tradepulse-risk";
 
@@ -50,24 +50,9 @@ public final class RiskAuthenticatorFactory implements AuthenticationFlowCallbac
     }
 
     @Override
-    public String getReferenceCategory() {
-        return null;
-    }
-
-    @Override
     public String getHelpText() {
         return "Asks for a second factor or refuses, by the realm's attribute tradepulse.risk. "
                 + "REQUIRED behind the first factor judges the login; ALTERNATIVE in front of the cookie judges the running session.";
-    }
-
-    @Override
-    public boolean isConfigurable() {
-        return false;
-    }
-
-    @Override
-    public List<ProviderConfigProperty> getConfigProperties() {
-        return List.of();
     }
 
     @Override
@@ -80,20 +65,5 @@ public final class RiskAuthenticatorFactory implements AuthenticationFlowCallbac
     @Override
     public Requirement[] getRequirementChoices() {
         return REQUIREMENTS.clone();
-    }
-
-    @Override
-    public boolean isUserSetupAllowed() {
-        return false;
-    }
-
-    @Override
-    public void postInit(KeycloakSessionFactory factory) {
-        // It listens to nothing.
-    }
-
-    @Override
-    public void close() {
-        // Nothing is held.
     }
 }

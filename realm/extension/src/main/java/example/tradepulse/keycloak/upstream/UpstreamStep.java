@@ -5,17 +5,14 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
 
+import example.tradepulse.keycloak.step.QuietStep;
 import com.fasterxml.jackson.core.type.TypeReference;
 import jakarta.ws.rs.core.Response;
 import org.jboss.logging.Logger;
 import org.keycloak.authentication.AuthenticationFlowContext;
 import org.keycloak.authentication.AuthenticationFlowError;
-import org.keycloak.authentication.Authenticator;
 import org.keycloak.authentication.AuthenticatorUtil;
 import org.keycloak.models.Constants;
-import org.keycloak.models.KeycloakSession;
-import org.keycloak.models.RealmModel;
-import org.keycloak.models.UserModel;
 import org.keycloak.protocol.oidc.OIDCLoginProtocol;
 import org.keycloak.services.managers.AuthenticationManager;
 import org.keycloak.sessions.AuthenticationSessionModel;
@@ -28,7 +25,7 @@ import org.keycloak.util.JsonSerialization;
  * conditions of the flow then see a level that was proved before, judge by their own age limits whether it still counts,
  * and ask for a factor of ours where it does not. So nothing here says "this is aal2": what is old there is old here.
  */
-final class UpstreamStep implements Authenticator {
+final class UpstreamStep implements QuietStep {
 
     static final UpstreamStep INSTANCE = new UpstreamStep();
 
@@ -97,27 +94,7 @@ final class UpstreamStep implements Authenticator {
     }
 
     @Override
-    public void action(AuthenticationFlowContext context) {
-        throw new UnsupportedOperationException("this step shows no page");
-    }
-
-    @Override
     public boolean requiresUser() {
         return true;
-    }
-
-    @Override
-    public boolean configuredFor(KeycloakSession session, RealmModel realm, UserModel user) {
-        return true;
-    }
-
-    @Override
-    public void setRequiredActions(KeycloakSession session, RealmModel realm, UserModel user) {
-        // Nothing has to be set up.
-    }
-
-    @Override
-    public void close() {
-        // Nothing is held.
     }
 }
