@@ -7,7 +7,7 @@
     cli.py, console.py   the commands, their exit codes and streams; `commands/` is what each does
     load/                strict YAML, variables, schema: files to a `Document`
     check/               what a document may not mean; a table of pure functions
-    access.py            who has what, by which way: the one reading of roles, groups and grants
+    holdings.py          who has what, by which way: the one reading of roles, groups and grants
     desired/             the document as the state of one realm, and the facts it needs from outside
     model.py, refs.py    states and their resources as values, and how they are called
     diff.py              desired against current, purely
@@ -19,7 +19,7 @@
     guard.py             what a plan must not do without being told so
     sync.py              read, diff, guard, apply, look again: one `Session` for every command
     keycloak/            one connection, a reader and a writer, one adapter per kind
-    reconcile/           Keycloak's own events held against the audit files
+    audit_reconcile/     Keycloak's own events held against the audit files
     lock.py, trail.py    one apply per realm; the audit lines of a run
     render/              a plan for people and machines; `saved_plan.py` for later
     catalogue.py         the checks and guards as a page; schemas/: what machines may rely on

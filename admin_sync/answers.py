@@ -1,6 +1,6 @@
 """What a configuration answers about access, without asking any server. Pure: documents to plain data.
 
-Both questions read `admin_sync.access`, and every answer carries the whole way, where the grant is
+Both questions read `admin_sync.holdings`, and every answer carries the whole way, where the grant is
 declared, when it ends and what a login has to prove before the permission counts. The shapes are
 those of `schemas/explain.schema.json` and `schemas/who-can.schema.json`.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from admin_sync.access import administrator_roles, allowed_roles, closure, group_roles, holdings
+from admin_sync.holdings import administrator_roles, allowed_roles, closure, group_roles, holdings
 from admin_sync.load.document import BINDINGS, PARTNERS, ROLES, Document
 from admin_sync.load.schema import Client
 from admin_sync.model import Json, Position

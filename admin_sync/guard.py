@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from admin_sync.access import excepted, included
 from admin_sync.check.references import RESERVED_CLIENTS, RESERVED_ROLES
 from admin_sync.diff import Action, Plan
 from admin_sync.errors import Refused
+from admin_sync.holdings import excepted, included
 from admin_sync.impact import PERSON, Thing, afterwards, held, person_roles
 from admin_sync.load.document import Document
 from admin_sync.load.schema import Separation

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from admin_sync.access import Way, ancestry, included
+from admin_sync.holdings import Way, ancestry, included
 from admin_sync.load.document import Document
 from admin_sync.model import Current, Desired, Position, Ref, Resource
 from admin_sync.refs import (

@@ -10,7 +10,6 @@ from typing import Final
 
 import orjson
 
-from admin_sync.access import allowed_roles, ancestry, groups
 from admin_sync.bundle.source import (
     AlertRoute,
     Assurance,
@@ -27,6 +26,7 @@ from admin_sync.bundle.source import (
     Window,
 )
 from admin_sync.check.addresses import allowed
+from admin_sync.holdings import allowed_roles, ancestry, groups
 from admin_sync.load.document import Document
 from admin_sync.load.schema import OidcProvider, WorkloadClient
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from admin_sync.access import closure, group_roles
 from admin_sync.errors import Finding
+from admin_sync.holdings import closure, group_roles
 from admin_sync.load.document import BINDINGS, Document
 from admin_sync.load.schema import Binding, RequestClass
 

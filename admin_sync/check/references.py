@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Final
 
-from admin_sync.access import groups
 from admin_sync.errors import Finding
+from admin_sync.holdings import groups
 from admin_sync.load.document import BINDINGS, POLICIES, ROLES, Document
 from admin_sync.load.positions import PathPart
 from admin_sync.load.schema import WorkloadClient

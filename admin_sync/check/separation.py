@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from admin_sync.access import (
+from admin_sync.check.references import group_place
+from admin_sync.errors import Finding
+from admin_sync.holdings import (
     Holding,
     Way,
     administrator_roles,
@@ -19,8 +21,6 @@ from admin_sync.access import (
     groups,
     holdings,
 )
-from admin_sync.check.references import group_place
-from admin_sync.errors import Finding
 from admin_sync.load.document import BINDINGS, PARTNERS, ROLES, Document
 from admin_sync.load.positions import PathPart
 from admin_sync.model import Position

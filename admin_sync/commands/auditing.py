@@ -10,14 +10,14 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from admin_sync.audit_reconcile.run import Asked, Outcome, reconcile
+from admin_sync.audit_reconcile.written import milliseconds
 from admin_sync.commands.arguments import command, group
 from admin_sync.commands.options import Options
 from admin_sync.console import CHANGES, DONE, FAILED
 from admin_sync.desired import realm_name
 from admin_sync.errors import Misconfigured
 from admin_sync.keycloak.connection import Connection
-from admin_sync.reconcile.run import Asked, Outcome, reconcile
-from admin_sync.reconcile.written import milliseconds
 from admin_sync.settings import seconds
 from identity.audit.verify import verify_file
 

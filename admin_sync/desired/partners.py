@@ -7,9 +7,9 @@ hide that. Their values never leave the adapter; a state knows their versions al
 
 from __future__ import annotations
 
-from admin_sync.access import administrator_roles, allowed_roles
 from admin_sync.desired.parts import Parts
 from admin_sync.desired.people import person
+from admin_sync.holdings import administrator_roles, allowed_roles
 from admin_sync.load.document import PARTNERS
 from admin_sync.model import MANAGED_BY, Ref
 from admin_sync.refs import ORGANIZATION, ORGANIZATION_GROUP, partner_binding

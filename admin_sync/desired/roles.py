@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from admin_sync.access import groups
 from admin_sync.check.references import group_place
 from admin_sync.desired.parts import Parts
+from admin_sync.holdings import groups
 from admin_sync.load.document import ROLES
 from admin_sync.model import MANAGED_BY, Ref
 from admin_sync.refs import GROUP, ROLE

@@ -28,8 +28,8 @@ from datetime import UTC
 from types import MappingProxyType
 from typing import Final
 
-from admin_sync.access import closure, excepted, group_roles
 from admin_sync.desired.parts import Parts
+from admin_sync.holdings import closure, excepted, group_roles
 from admin_sync.load.document import POLICIES
 from admin_sync.load.schema import Binding, Separation
 from admin_sync.model import Json, Ref

@@ -56,7 +56,7 @@ class Document:
     dropped: frozenset[str] = frozenset()
     """Names whose declaration was malformed; empty in a document that `load` returns."""
     derived: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What `admin_sync.access` worked out once; a document never changes."""
+    """What `admin_sync.holdings` worked out once; a document never changes."""
 
     @property
     def environments(self) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from admin_sync_world import Configuration
 
-from admin_sync.access import holdings
 from admin_sync.desired import Facts, desire
 from admin_sync.errors import InvalidInput
+from admin_sync.holdings import holdings
 from admin_sync.model import Current, Desired, index
 from admin_sync.policy import policy_source
 from admin_sync.refs import client_role_binding

@@ -22,9 +22,9 @@ import httpx
 import orjson
 import pytest
 
+from admin_sync.audit_reconcile.run import Asked, Outcome, reconcile
+from admin_sync.audit_reconcile.written import announced
 from admin_sync.keycloak.connection import Connection
-from admin_sync.reconcile.run import Asked, Outcome, reconcile
-from admin_sync.reconcile.written import announced
 from admin_sync.settings import settings
 from identity.audit.chain import Chain
 from identity.audit.checkpoint import open_checkpoint

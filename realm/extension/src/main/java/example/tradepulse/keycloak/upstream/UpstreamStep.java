@@ -5,8 +5,8 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
 
-import example.tradepulse.keycloak.step.QuietStep;
 import com.fasterxml.jackson.core.type.TypeReference;
+import example.tradepulse.keycloak.step.QuietStep;
 import jakarta.ws.rs.core.Response;
 import org.jboss.logging.Logger;
 import org.keycloak.authentication.AuthenticationFlowContext;

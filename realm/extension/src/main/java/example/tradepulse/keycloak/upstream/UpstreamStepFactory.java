@@ -1,6 +1,5 @@
 package example.tradepulse.keycloak.upstream;
 
-
 import example.tradepulse.keycloak.step.StepFactory;
 import org.keycloak.authentication.Authenticator;
 import org.keycloak.models.AuthenticationExecutionModel.Requirement;

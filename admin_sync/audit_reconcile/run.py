@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from admin_sync.audit_reconcile.checkpoints import Signed, sign
+from admin_sync.audit_reconcile.compare import Findings, compare
+from admin_sync.audit_reconcile.lines import Name, line
+from admin_sync.audit_reconcile.progress import alone
+from admin_sync.audit_reconcile.stored import Kept, Stored, kept, stored
+from admin_sync.audit_reconcile.written import Lines, announced, audit_files, lines_of, stamp
 from admin_sync.errors import Interrupted
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, segment
 from admin_sync.model import Json
-from admin_sync.reconcile.checkpoints import Signed, sign
-from admin_sync.reconcile.compare import Findings, compare
-from admin_sync.reconcile.lines import Name, line
-from admin_sync.reconcile.progress import alone
-from admin_sync.reconcile.stored import Kept, Stored, kept, stored
-from admin_sync.reconcile.written import Lines, announced, audit_files, lines_of, stamp
 from admin_sync.settings import Settings
 from admin_sync.trail import FILE, audit_log, checkpoint_key
 from identity.audit.event import AuditEvent

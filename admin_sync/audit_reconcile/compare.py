@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from admin_sync.reconcile.stored import Stored
+from admin_sync.audit_reconcile.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,14 @@ from admin_sync_world import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from admin_sync.audit_reconcile.compare import Findings, compare
+from admin_sync.audit_reconcile.lines import NAMES, line
+from admin_sync.audit_reconcile.progress import alone
+from admin_sync.audit_reconcile.run import Reconciled, reached
+from admin_sync.audit_reconcile.stored import PAGE, Kept, Stored, stored
+from admin_sync.audit_reconcile.written import announced, audit_files, lines_of, milliseconds, stamp
 from admin_sync.keycloak.connection import Connection
 from admin_sync.lock import LockHeld
-from admin_sync.reconcile.compare import Findings, compare
-from admin_sync.reconcile.lines import NAMES, line
-from admin_sync.reconcile.progress import alone
-from admin_sync.reconcile.run import Reconciled, reached
-from admin_sync.reconcile.stored import PAGE, Kept, Stored, stored
-from admin_sync.reconcile.written import announced, audit_files, lines_of, milliseconds, stamp
 
 JAVA = ROOT / "realm/extension/src/main/java/example/tradepulse/keycloak/audit/EventNames.java"
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import orjson
 
+from admin_sync.audit_reconcile.stored import Stored
+from admin_sync.audit_reconcile.written import stamp
 from admin_sync.model import Json
-from admin_sync.reconcile.stored import Stored
-from admin_sync.reconcile.written import stamp
 from identity.audit.event import AuditEvent
 
 WAY: Final = "reconcile"
