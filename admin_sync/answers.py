@@ -96,6 +96,8 @@ def _demands(document: Document, environment: str, permission: str, way: Iterabl
 
 
 def _client_roles(document: Document, environment: str, subject: str) -> Iterator[dict[str, Json]]:
+    if document.barred(subject):
+        return
     for number, binding in enumerate(document.bindings.bindings):
         mine = binding.subject.user.lower() == subject and environment in binding.environments
         if mine and binding.client_role and (binding.expires is None or binding.expires > document.now):
@@ -106,7 +108,7 @@ def _client_roles(document: Document, environment: str, subject: str) -> Iterato
 def _partners(document: Document, environment: str, subject: str) -> Iterator[dict[str, Json]]:
     for alias, partner in document.partners.partners.items():
         for number, email in enumerate(partner.admins):
-            if email.lower() != subject:
+            if email.lower() != subject or document.barred(subject):
                 continue
             at = document.at(PARTNERS, "partners", alias, "admins", number)
             roles = administrator_roles(document, alias)

@@ -107,6 +107,8 @@ def holdings(document: Document, environment: str, now: datetime) -> dict[str, l
     for number, binding in enumerate(document.bindings.bindings):
         if environment not in binding.environments or (binding.expires is not None and binding.expires <= now):
             continue
+        if document.barred(binding.subject.user):
+            continue
         if binding.role is not None:
             ways = closure(document, binding.role)
         elif binding.group is not None:

@@ -89,6 +89,7 @@ def policy_source(document: Document) -> PolicySource:
         federated_roles={name: _federated(document, name) for name in document.environments},
         clients=_clients(document),
         brokers=_brokers(document),
+        barred=frozenset(one.user.lower() for one in document.bindings.barred),
         emergency_roles=frozenset(name for name, one in roles.roles.items() if EMERGENCY_PERMISSION in one.permissions),
     )
 

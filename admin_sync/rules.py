@@ -18,7 +18,7 @@ from admin_sync.model import Json
 from admin_sync.policy import policy_source
 
 _BY_ENVIRONMENT: Final = ("environments", "federated_roles")
-_EVERYWHERE: Final = ("permissions", "assurance", "partners", "clients", "vault")
+_EVERYWHERE: Final = ("permissions", "assurance", "partners", "clients", "barred", "vault")
 
 
 @dataclass(frozen=True, slots=True, order=True)

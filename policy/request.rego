@@ -34,6 +34,13 @@ vetoes contains "broker_not_allowed" if {
 	not broker in partner.brokers
 }
 
+# Whoever has left holds nothing, by whatever way: their tokens live on for minutes, and a group that an
+# identity provider or a partner gave them is nobody's grant to take away.
+vetoes contains "barred" if {
+	input.subject.kind == "person"
+	iam.barred[lower(input.subject.email)]
+}
+
 vetoes contains "unknown_client" if {
 	input.subject.kind == "service"
 	not iam.clients[input.subject.client]

@@ -53,6 +53,28 @@ test_no_resource_is_no_broker if {
 	reasons(request) == {"partner_role:partner-analyst"}
 }
 
+barring(email) := object.union(example.world, {"barred": {email: true}})
+
+test_somebody_barred_is_denied_in_any_spelling if {
+	request := example.asks("analytics:read", {"email": "ADA@Example.test"})
+	example.decide_in(request, barring("ada@example.test")).reasons == {"barred"}
+}
+
+test_nobody_else_is_barred if {
+	request := example.asks("analytics:read", {})
+	not "barred" in example.decide_in(request, barring("eve@x.test")).reasons
+}
+
+test_a_service_is_not_a_person_who_is_barred if {
+	request := example.asks("deployment:rollout", object.union(example.service, {"email": "ada@x.test"}))
+	not "barred" in example.decide_in(request, barring("ada@example.test")).reasons
+}
+
+test_an_emergency_role_does_not_help_somebody_barred if {
+	request := example.asks("iam:modify", {"email": "ada@example.test", "groups": ["admin"]})
+	example.decide_in(request, barring("ada@example.test")).reasons == {"barred"}
+}
+
 test_an_unknown_service_is_denied if {
 	request := example.asks("deployment:rollout", object.union(example.service, {"client": "stranger"}))
 	reasons(request) == {"unknown_client"}

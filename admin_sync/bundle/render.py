@@ -56,6 +56,7 @@ def render(source: PolicySource) -> dict[str, Json]:
             for name, environment in source.environments.items()
         },
         "grants": _grants(source.grants, source.environments),
+        "barred": {email.lower(): True for email in sorted(source.barred)},
         "federated_roles": {name: sorted(source.federated_roles.get(name, ())) for name in source.environments},
         "clients": {
             name: {"environments": sorted(client.environments), "roles": sorted(client.roles)}

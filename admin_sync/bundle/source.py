@@ -220,3 +220,5 @@ class PolicySource:
     clients: Mapping[str, Client] = field(default_factory=dict)
     emergency_roles: frozenset[str] = frozenset()
     brokers: Mapping[str, Broker] = field(default_factory=dict)
+    barred: frozenset[str] = frozenset()
+    """E-mail addresses of people who are denied everything, an emergency role among it."""

@@ -36,7 +36,7 @@ from admin_sync.check.escalation import (
     secret_exceptions,
     separation_rules,
 )
-from admin_sync.check.grants import approvals, duplicates, elevated, requests
+from admin_sync.check.grants import approvals, barred, duplicates, elevated, requests
 from admin_sync.check.partners import domains, partner_references, partner_roles
 from admin_sync.check.references import (
     binding_references,
@@ -110,6 +110,13 @@ CHECKS: Final[Sequence[Check]] = (
     Check(separation_in_partners, {"segregation-of-duties": _APART}),
     Check(separation_rules, {"separation-rule": "a rule that hides another, or that keeps nothing apart"}),
     Check(duplicates, {"duplicate-binding": "the same grant, until the same instant, written twice"}),
+    Check(
+        barred,
+        {
+            "duplicate-binding": "the same grant, until the same instant, written twice",
+            "barred": "a grant that was approved after the person was barred",
+        },
+    ),
     Check(requests, {"incomplete-request": "a grant by request without its reason, its approvals or its end"}),
     Check(
         approvals,

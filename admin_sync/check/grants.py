@@ -40,6 +40,22 @@ def duplicates(document: Document) -> Iterator[Finding]:
                 break
 
 
+def barred(document: Document) -> Iterator[Finding]:
+    """Whoever is barred is so once, and nobody gives them anything afterwards."""
+    since: dict[str, datetime] = {}
+    for number, one in enumerate(document.bindings.barred):
+        if one.user.lower() in since:
+            place = document.at(BINDINGS, "barred", number)
+            yield Finding.at(place, "duplicate-binding", "this person is barred already; remove one of the two")
+        since.setdefault(one.user.lower(), one.since)
+    for number, binding in enumerate(document.bindings.bindings):
+        moment = since.get(binding.subject.user.lower())
+        if moment is not None and any(one.at > moment for one in binding.approvals):
+            place = document.at(BINDINGS, "bindings", number)
+            message = "this was approved after the person was barred; reinstate them first, or withdraw the grant"
+            yield Finding.at(place, "barred", message)
+
+
 def requests(document: Document) -> Iterator[Finding]:
     """Who carries a request, a reason or approvals carries all of them, and an end."""
     for number, binding in enumerate(document.bindings.bindings):

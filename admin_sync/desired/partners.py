@@ -37,7 +37,7 @@ def partners(parts: Parts) -> None:
                 "persona": partner.persona,
                 "salts": salts,
                 "current_salt": newest,
-                "admins": sorted({email.lower() for email in partner.admins}),
+                "admins": sorted({email.lower() for email in partner.admins if not document.barred(email)}),
                 "managed_by": MANAGED_BY,
             },
         )
@@ -45,7 +45,12 @@ def partners(parts: Parts) -> None:
             permissions = sorted(set(document.roles.partner_roles[role].permissions))
             group = {"permissions": permissions, "managed_by": MANAGED_BY}
             parts.add(Ref(ORGANIZATION_GROUP, f"{alias}/{role}"), origin, group)
+        admins = [email for email in partner.admins if not document.barred(email)]
+        if partner.admins and not admins:
+            parts.warnings.append(f"{ref}: everybody who administers it is barred; name somebody else ({origin})")
         for number, email in enumerate(partner.admins):
+            if email not in admins:
+                continue
             where = document.at(PARTNERS, "partners", alias, "admins", number)
             for role in administrator_roles(document, alias):
                 binding = partner_binding(email, alias, role)

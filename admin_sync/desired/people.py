@@ -25,6 +25,8 @@ def people(parts: Parts) -> None:
         if parts.environment not in binding.environments:
             continue
         email = binding.subject.user
+        if parts.document.barred(email):
+            continue
         origin = parts.document.at(BINDINGS, "bindings", number)
         ref, target = _grant(binding)
         present = person(parts, email, origin, ref)
@@ -38,7 +40,17 @@ def people(parts: Parts) -> None:
             parts.wait(ref, origin, f"client {target['owner']} is not in {parts.environment}")
         elif present and not parts.has(ref):
             parts.add(ref, origin, {"user": email.lower(), **target})
+    _barred(parts)
     _keep_federated_memberships(parts)
+
+
+def _barred(parts: Parts) -> None:
+    """Accounts of people who are barred stay, disabled: what they did is told by the account's id for years."""
+    for number, one in enumerate(parts.document.bindings.barred):
+        ref = user(one.user)
+        if ref in parts.current.resources:
+            origin = parts.document.at(BINDINGS, "barred", number)
+            parts.resources[ref] = Resource(ref, {"enabled": False}, origin=origin)
 
 
 def _grant(binding: Binding) -> tuple[Ref, dict[str, str]]:
@@ -89,6 +101,8 @@ def _keep_federated_memberships(parts: Parts) -> None:
     mapped = mapped_groups(parts)
     for ref, found in parts.current.resources.items():
         if ref.kind != BINDING or "group" not in found.attrs or "user" not in found.attrs or parts.has(ref):
+            continue
+        if parts.document.barred(found.attrs["user"]):
             continue
         account = parts.current.resources.get(user(found.attrs["user"]))
         linked = account.attrs.get("providers", ()) if account is not None else ()

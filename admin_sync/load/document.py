@@ -63,6 +63,12 @@ class Document:
         """The names of the environments in the order of the file."""
         return tuple(self.roles.environments)
 
+    def barred(self, email: str) -> bool:
+        """Whether a person, called in any case, holds nothing here although something may be declared for them."""
+        if ("barred", "") not in self.derived:
+            self.derived["barred", ""] = frozenset(one.user.lower() for one in self.bindings.barred)
+        return email.lower() in self.derived["barred", ""]
+
     def at(self, file: str, *path: PathPart, key: bool = False) -> Position:
         """Where the value at `path` of a file stands, or the nearest parent that exists."""
         return self.sources[file].position(path, key=key)

@@ -132,6 +132,8 @@ def _vetoes(source: PolicySource, question: dict[str, Any]) -> Iterator[str]:
             yield "unknown_partner"
         elif broker is not None and broker not in partner.brokers:
             yield "broker_not_allowed"
+    if subject["kind"] == "person" and (subject["email"] or "").lower() in source.barred:
+        yield "barred"
     if subject["kind"] == "service":
         client = source.clients.get(subject["client"])
         if client is None:

@@ -116,6 +116,7 @@ def policies(draw: st.DrawFn, now: int) -> PolicySource:
             )
         ),
         emergency_roles=draw(some(ROLES)),
+        barred=draw(st.sampled_from([frozenset(), frozenset({"ada@x.test"}), frozenset({"bob@x.test"})])),
     )
 
 

@@ -16,7 +16,7 @@ from admin_sync.refs import USER
 
 
 class UserAdapter:
-    """Reads accounts; creates and deletes those of local people."""
+    """Reads accounts; creates and deletes those of local people, disables those of people who are barred."""
 
     kind = USER
 
@@ -40,13 +40,18 @@ class UserAdapter:
             yield Resource(Ref(USER, found["email"].lower()), attrs, server_id=found["id"], managed=is_managed(found))
 
     def write(self, writer: Writer, change: Change) -> None:
-        """Create an account without a password, or delete one of ours."""
+        """Create an account without a password, delete one of ours, or disable one."""
         if change.action is Action.DELETE:
             assert change.before is not None  # noqa: S101
             writer.connection.delete(f"{writer.path}/users/{change.before.server_id}")
             return
         assert change.after is not None  # noqa: S101
         wanted = change.after.attrs
+        if change.action is Action.UPDATE:
+            assert change.before is not None  # noqa: S101
+            # Keycloak leaves everything as it is that a representation of an account does not name.
+            writer.connection.put(f"{writer.path}/users/{change.before.server_id}", {"enabled": wanted["enabled"]})
+            return
         body = representation(wanted)
         try:
             writer.remember(change.ref, writer.connection.post(f"{writer.path}/users", body))

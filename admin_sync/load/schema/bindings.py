@@ -53,8 +53,20 @@ class Binding(Section):
         return f"group {self.group}" if self.group is not None else f"client role {self.client_role}"
 
 
+class Barred(Section):
+    """Somebody who holds nothing from an instant on, whatever else is declared or handed to them.
+
+    A leaver stays here for good, so that no grant, no membership and no token brings anything back.
+    """
+
+    user: Email
+    since: Instant
+    reason: Text | None = None
+
+
 class BindingsFile(Section):
     """The whole file."""
 
     version: Version
     bindings: list[Binding]
+    barred: list[Barred] = Field(default_factory=list)
