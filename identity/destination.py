@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
 
+from identity.trust import authorities
+
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -75,7 +77,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._resolver = resolver
         self._timeout = timeout
         self._inner = httpx.AsyncHTTPTransport(
-            trust_env=False, limits=httpx.Limits(max_connections=100, max_keepalive_connections=0)
+            verify=authorities(),
+            trust_env=False,
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=0),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

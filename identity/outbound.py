@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from identity.trust import authorities
+
 
 class OutboundError(Exception):
     """The other server gave no usable answer. The text names the server, never what was sent.
@@ -41,6 +43,7 @@ def client(*, timeout: float = 5.0, max_connections: int = 100) -> httpx.AsyncCl
     follows no redirect. `timeout` is in seconds, for each step of the exchange.
     """
     return httpx.AsyncClient(
+        verify=authorities(),
         timeout=httpx.Timeout(timeout),
         limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
         follow_redirects=False,

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import orjson
 
+from identity.trust import authorities
 from vault_client.bearer import Bearer
 from vault_client.errors import StepUpRequired, Unavailable, Unreachable, error_of
 from vault_client.person import StepsUp
@@ -37,7 +38,9 @@ class Transport:
         self._attempts = attempts
         self._pause = pause
         # No proxy and no .netrc: neither may see a token or choose another one.
-        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=False, follow_redirects=False)
+        self._http = httpx.Client(
+            base_url=url, verify=authorities(), timeout=timeout, trust_env=False, follow_redirects=False
+        )
 
     def close(self) -> None:
         """Closes connections."""

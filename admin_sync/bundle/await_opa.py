@@ -13,6 +13,7 @@ import httpx
 
 from admin_sync.bundle.errors import NotServed
 from admin_sync.bundle.published import Meta
+from identity.trust import authorities
 
 _PAUSE = 0.05
 
@@ -31,7 +32,7 @@ def wait_until_served(
     Raises NotServed after `timeout` seconds, with what OPA said last, and at once if it serves a
     newer bundle.
     """
-    client = http or httpx.Client(timeout=5.0, trust_env=False)
+    client = http or httpx.Client(verify=authorities(), timeout=5.0, trust_env=False)
     started = clock()
     try:
         while True:

@@ -27,6 +27,7 @@ from admin_sync.lock import held_by
 from admin_sync.model import Json
 from admin_sync.settings import Settings, read_secret
 from admin_sync.static_secrets import held
+from identity.trust import authorities
 
 _DAY = 86400
 _OLD_KEY = 365 * _DAY
@@ -169,7 +170,7 @@ def opa(made: Settings) -> str:
     if made.opa_url is None:
         raise NotSet("ADMIN_SYNC_OPA_URL")
     base = made.opa_url.rstrip("/")
-    with httpx.Client(timeout=5, trust_env=False) as http:
+    with httpx.Client(verify=authorities(), timeout=5, trust_env=False) as http:
         http.get(f"{base}/health").raise_for_status()
         try:
             served = Meta.of(http.get(f"{base}/v1/data/tradepulse/iam/meta").json().get("result"))

@@ -26,6 +26,7 @@ from admin_sync.load.document import Document
 from admin_sync.load.scalars import SecretReference
 from admin_sync.load.schema import OidcProvider, WorkloadClient
 from admin_sync.settings import read_secret
+from identity.trust import authorities
 
 _ENDPOINTS: Final = {
     "authorization_endpoint": "authorizationUrl",
@@ -87,7 +88,10 @@ def gather(
 def _discover_all(issuers: list[str], timeout: float) -> Mapping[str, Mapping[str, str] | Unknown]:
     if not issuers:
         return {}
-    with httpx.Client(timeout=timeout, follow_redirects=False) as http, ThreadPoolExecutor(8) as pool:
+    with (
+        httpx.Client(verify=authorities(), timeout=timeout, follow_redirects=False) as http,
+        ThreadPoolExecutor(8) as pool,
+    ):
         answers = pool.map(lambda issuer: discover(http, issuer), issuers)
         return dict(zip(issuers, answers, strict=True))
 

@@ -12,6 +12,7 @@ import httpx
 
 from identity.login.errors import Code, LoginFailed
 from identity.strict_json import StrictJsonError, loads_object
+from identity.trust import authorities
 
 _MAX_BYTES: Final = 262_144
 
@@ -56,6 +57,7 @@ class Wire:
 
     def __init__(self, timeout: float = 20.0) -> None:
         self._timeout = timeout
+        self._tls = authorities()
 
     def get(self, url: str) -> Reply:
         """Raises Unanswered."""
@@ -71,7 +73,7 @@ class Wire:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         try:
             with (
-                httpx.Client(timeout=self._timeout, trust_env=False, follow_redirects=False) as http,
+                httpx.Client(verify=self._tls, timeout=self._timeout, trust_env=False, follow_redirects=False) as http,
                 http.stream(method, url, data=form, headers=headers) as answer,
             ):
                 body = bytearray()

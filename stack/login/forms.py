@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from identity.trust import authorities
 from stack.login.factor import Factor, SavedFactor
 from stack.login.oidc import AuthorizationRequest, FirstLogin, Login, LoginFailed, Redirect, Tokens
 
@@ -100,7 +101,7 @@ class HttpLogin:
         self.visited: list[str] = []
         """The pages that the last login answered, in order."""
         self.factor = saved or SavedFactor()
-        self._http = httpx.Client(follow_redirects=False, timeout=15.0, trust_env=False)
+        self._http = httpx.Client(verify=authorities(), follow_redirects=False, timeout=15.0, trust_env=False)
         if urlsplit(self._issuer).hostname in _LOOPBACK:
             self._http.event_hooks["response"] = [self._keep_cookies]
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import orjson
 
+from identity.trust import authorities
 from stack.login.factor import Factor
 
 _PATH = "/callback"
@@ -195,7 +196,9 @@ class AuthorizationRequest:
             "redirect_uri": self._redirect.uri,
             "code_verifier": self._verifier,
         }
-        response = httpx.post(f"{self._base}/token", data=form, timeout=_TOKEN_TIMEOUT, trust_env=False)
+        response = httpx.post(
+            f"{self._base}/token", data=form, timeout=_TOKEN_TIMEOUT, trust_env=False, verify=authorities()
+        )
         if response.status_code != 200:
             error = response.json() if response.headers.get("content-type", "").startswith("application/json") else {}
             reason = f"{error.get('error')} {error.get('error_description', '')}".strip()

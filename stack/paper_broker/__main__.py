@@ -7,6 +7,7 @@ PAPER_BROKER_CLIENT_SECRET_FILE  that client's secret
 PAPER_BROKER_REDIRECT_URIS       where that client may send browsers back to, separated by commas
 PAPER_BROKER_PASSWORD_FILE       the password of every practice account
 PAPER_BROKER_ACCESS_SECONDS      how long access tokens live (600)
+PAPER_BROKER_BIND                the address to listen at (127.0.0.1), at the issuer's port
 PAPER_BROKER_CONTROL             host:port for tests, with PAPER_BROKER_CONTROL_TOKEN_FILE
 """
 
@@ -49,7 +50,7 @@ async def serve() -> None:
     )
     where = urllib.parse.urlsplit(issuer)
     broker = PaperBroker(issuer, registration, grants, behaviour)
-    servers = [_server(broker.application(), "127.0.0.1", where.port or 80)]
+    servers = [_server(broker.application(), environment.get("PAPER_BROKER_BIND", "127.0.0.1"), where.port or 80)]
     if "PAPER_BROKER_CONTROL" in environment:
         host, _, port = environment["PAPER_BROKER_CONTROL"].rpartition(":")
         control = control_app(behaviour, _secret("PAPER_BROKER_CONTROL_TOKEN_FILE"))
