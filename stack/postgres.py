@@ -2,10 +2,11 @@
 
 Only its binaries are used. They run as an ordinary child process on 127.0.0.1 with SCRAM passwords
 for every role and no Unix socket, because this database holds a vault: the package's own helper
-trusts every local process. Two databases are made, each closed to the roles of the other:
+trusts every local process. Three databases are made, each closed to the roles of the others:
 
     keycloak   owned by keycloak
     vault      owned by vault_owner; vault_app and vault_rotator may connect and own nothing
+    access     owned by access_owner; access_app and access_reconciler may connect and own nothing
 
 None of these roles is superuser, may create roles or may bypass row level security.
 """
@@ -29,7 +30,7 @@ from typing import Any
 from stack.account import Account, reachable_copy, reachable_home, unprivileged
 from stack.service import Service, healthy
 
-DATABASES: Mapping[str, str] = {"keycloak": "keycloak", "vault": "vault_owner"}
+DATABASES: Mapping[str, str] = {"keycloak": "keycloak", "vault": "vault_owner", "access": "access_owner"}
 """Every database with its owner."""
 
 ROLES: Mapping[str, str] = {
@@ -37,6 +38,9 @@ ROLES: Mapping[str, str] = {
     "vault_owner": "vault",
     "vault_app": "vault",
     "vault_rotator": "vault",
+    "access_owner": "access",
+    "access_app": "access",
+    "access_reconciler": "access",
 }
 """Every login role with the one database it may connect to."""
 

@@ -58,10 +58,10 @@ def crossings(document: Document) -> Iterator[Finding]:
                 place = document.at(POLICIES, "environments", name, "deny_roles_from", number)
                 yield Finding.at(place, "crosses-environments", f"{name} would deny its own roles; remove it here")
     for number, binding in enumerate(document.bindings.bindings):
-        across = _across(document, binding.environments)
-        if binding.request is not None and across is not None:
+        crossed = across(document, binding.environments)
+        if binding.request is not None and crossed is not None:
             place = document.at(BINDINGS, "bindings", number, "environments")
-            message = f"a request made for {across[0]} does not reach {across[1]}; that needs a request of its own"
+            message = f"a request made for {crossed[0]} does not reach {crossed[1]}; that needs a request of its own"
             yield Finding.at(place, "crosses-environments", message)
     yield from _workloads(document)
 
@@ -73,19 +73,19 @@ def _workloads(document: Document) -> Iterator[Finding]:
         if not isinstance(client, WorkloadClient) or not client.roles:
             continue
         stands = list(client.environments or document.environments)
-        across = _across(document, stands)
-        if across is not None:
+        crossed = across(document, stands)
+        if crossed is not None:
             place = document.at(ROLES, "clients", name, key=True)
             message = (
-                f"workload {name} would hold its roles in {across[0]} and in {across[1]}, which denies roles from "
+                f"workload {name} would hold its roles in {crossed[0]} and in {crossed[1]}, which denies roles from "
                 "there; declare one for each, with a subject of its own, and name its environments"
             )
             yield Finding.at(place, "crosses-environments", message)
             continue
         identity = (client.issuer, client.subject)
         for other, elsewhere in known.get(identity, ()):
-            across = _across(document, [*stands, elsewhere])
-            if across is not None:
+            crossed = across(document, [*stands, elsewhere])
+            if crossed is not None:
                 place = document.at(ROLES, "clients", name, "subject")
                 message = f"{name} is the same workload as {other}, which is for {elsewhere}; give it another subject"
                 yield Finding.at(place, "crosses-environments", message)
@@ -93,7 +93,7 @@ def _workloads(document: Document) -> Iterator[Finding]:
         known.setdefault(identity, []).extend((name, one) for one in stands)
 
 
-def _across(document: Document, environments: Iterable[str]) -> tuple[str, str] | None:
+def across(document: Document, environments: Iterable[str]) -> tuple[str, str] | None:
     """The first pair among some environments of which the second denies roles from the first."""
     named = list(environments)
     for denying in named:

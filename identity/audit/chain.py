@@ -18,8 +18,8 @@ import rfc8785
 GENESIS = "0" * 64
 """`prev` of the first line of every chain."""
 
-DATABASE_SOURCES = frozenset({"vault-api"})
-"""Sources whose lines are chained per partner, in the transaction of their effect."""
+DATABASE_SOURCES = frozenset({"vault-api", "access"})
+"""Sources whose lines are chained per partner, in the transaction of their effect; those without partners have one."""
 
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 

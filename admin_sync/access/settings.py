@@ -1,0 +1,69 @@
+"""The access service's settings: environment variables, and secrets only as paths of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from identity.settings import IdentitySettings
+
+
+class DatabaseSettings(BaseSettings):
+    """Where the requests are, and as whom. The reconciler and `offboard` read these alone, with a role of their own."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True, frozen=True)
+
+    database_url: str = Field(validation_alias="ACCESS_DATABASE_URL")
+    database_password_file: Path = Field(validation_alias="ACCESS_DATABASE_PASSWORD_FILE")
+    statement_seconds: float = Field(default=5.0, gt=0, le=60, validation_alias="ACCESS_STATEMENT_SECONDS")
+    """After this long PostgreSQL gives a statement, or a wait for a lock, up."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _no_password_in_url(cls, value: str) -> str:
+        return _database_url(value)
+
+
+class AccessSettings(IdentitySettings, DatabaseSettings):
+    """What the service needs: no secret of Keycloak's administration, and no right to write the repository."""
+
+    bind: str = Field(default="127.0.0.1:8500", validation_alias="ACCESS_BIND")
+    database_pool: int = Field(default=10, ge=1, le=200, validation_alias="ACCESS_DATABASE_POOL")
+    config: Path = Field(default=Path("configs/iam"), validation_alias="ADMIN_SYNC_CONFIG")
+    """The configuration that grants are committed to: read, never written."""
+    roster_file: Path | None = Field(default=None, validation_alias="ACCESS_ROSTER_FILE")
+    """The HR roster (CSV or SCIM-shaped JSON). Without it nobody is employed, so nobody approves anything."""
+    audit_lag_seconds: float = Field(default=30.0, gt=0, le=3600, validation_alias="ACCESS_AUDIT_LAG_SECONDS")
+    """How far the audit file may fall behind the database before the service says that it is not ready."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on. Raises ValueError when ACCESS_BIND is not `host:port`."""
+        host, separator, port = self.bind.rpartition(":")
+        if not separator or not port.isdigit() or not host:
+            raise ValueError("ACCESS_BIND is host:port, for instance 127.0.0.1:8500")
+        return host.strip("[]"), int(port)
+
+
+class MigrationSettings(BaseSettings):
+    """What `migrate` needs: the schema's owner, whom the service itself never is."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True, frozen=True)
+
+    owner_url: str = Field(validation_alias="ACCESS_OWNER_DATABASE_URL")
+    owner_password_file: Path = Field(validation_alias="ACCESS_OWNER_DATABASE_PASSWORD_FILE")
+
+    @field_validator("owner_url")
+    @classmethod
+    def _no_password_in_url(cls, value: str) -> str:
+        return _database_url(value)
+
+
+def _database_url(value: str) -> str:
+    if not value.startswith("postgresql://"):
+        raise ValueError("must begin with postgresql://")
+    if ":" in value.removeprefix("postgresql://").partition("@")[0] and "@" in value:
+        raise ValueError("must hold no password; put it into a file and name that file instead")
+    return value

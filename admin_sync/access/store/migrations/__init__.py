@@ -1,0 +1,1 @@
+"""Alembic's environment for the schema `access`; each revision names the SQL file beside it."""

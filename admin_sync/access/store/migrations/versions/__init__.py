@@ -1,0 +1,1 @@
+"""The revisions of the schema `access`, oldest first. A revision that was released never changes."""
