@@ -15,7 +15,7 @@ In the order of the flow:
   `schema_names.py` names their mistakes; `trace.py` carries the trace id.
 - `settings.py`, `secret.py`: environment variables, and secrets from files only we can read.
 - `service_token.py`: our own services' tokens, `client_key.py` how they prove themselves (RFC 7523);
-  `outbound.py` calls other servers bounded, `webhook.py` signs what we tell them.
+  `outbound.py` calls other servers bounded, `trust.py` says whom it believes, `webhook.py` signs what we tell them.
 - `serving.py`: the HTTP server, in one process or several; `observed.py` counts and times what it answers.
 - `durable.py`: files that are there as a whole or not at all.
 - `login/`: a person at a terminal: the session that all their programs share.
