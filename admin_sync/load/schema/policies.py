@@ -117,6 +117,9 @@ class Certification(Section):
     every: Duration
     stale_after: Duration
     orphan: Name
+    undecided: Literal["report", "revoke_proposed", "revoke"] = "revoke_proposed"
+    """What becomes of a binding that nobody decided about: nothing, taken away where a sign speaks for that, or taken
+    away."""
 
 
 class SecretException(Section):
