@@ -6,6 +6,7 @@
 
     repository.py   `Repository`: the head, snapshots of it, and `change`, the one way to write
     change.py       what a change may do: add, remove, narrow, shorten; and what it says in the commit
+    barring.py      who is barred, line by line
     bindings.py     the file as text around bindings: what is not edited stays byte for byte
     writing.py      a binding as YAML in the style of the sample
     selector.py     which bindings are meant

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from admin_sync.load.schema import Binding
+from admin_sync.load.schema import Barred, Binding
+from admin_sync.repository.barring import with_barred, without_barred
 from admin_sync.repository.parting import part, with_value
 from admin_sync.repository.writing import instant, lines, names
 
@@ -33,8 +34,8 @@ class _Item:
 class Bindings:
     """The file in the making. It may be edited again and again; the text is put together when it is asked for."""
 
-    def __init__(self, text: str, bindings: Iterable[Binding]) -> None:
-        """Take the file apart. `bindings` are what the loader read from this very text.
+    def __init__(self, text: str, bindings: Iterable[Binding], barred: Iterable[Barred] = ()) -> None:
+        """Take the file apart. `bindings` and `barred` are what the loader read from this very text.
 
         Raises InvalidInput where the list is written in a way that cannot be edited line by line.
         """
@@ -44,6 +45,9 @@ class Bindings:
         self._indent = parts.indent
         pairs = zip(bindings, parts.items, strict=True)
         self._items = [_Item(binding, chunk, gap) for binding, (chunk, gap) in pairs]
+        self.barred = list(barred)
+        """Who is barred as the file would be written now."""
+        self._barring: list[Callable[[str], str]] = []
 
     @property
     def bindings(self) -> list[Binding]:
@@ -53,6 +57,12 @@ class Bindings:
     @property
     def text(self) -> str:
         """The file as it would be written now."""
+        text = self._granting()
+        for edit in self._barring:
+            text = edit(text)
+        return text
+
+    def _granting(self) -> str:
         colon = self._after_colon
         if not self._items:
             return f"{self._before} []{colon}{self._rest}"
@@ -86,6 +96,17 @@ class Bindings:
                 self._after_colon += item.gap
         self._items = kept
         return gone
+
+    def bar(self, one: Barred) -> None:
+        """Bar somebody. Who is barred already stays so, from when they were."""
+        if all(known.user.lower() != one.user.lower() for known in self.barred):
+            self.barred.append(one)
+            self._barring.append(lambda text: with_barred(text, one, self._newline))
+
+    def unbar(self, email: str) -> None:
+        """Bar somebody no longer."""
+        self.barred = [known for known in self.barred if known.user.lower() != email.lower()]
+        self._barring.append(lambda text: without_barred(text, email, self._newline))
 
     def narrow(self, meant: Callable[[Binding], bool], environments: Iterable[str]) -> list[Binding]:
         """Take environments away from bindings; those that were touched, as they were.

@@ -11,10 +11,10 @@ from datetime import datetime
 
 from admin_sync.errors import AdminSyncError
 from admin_sync.load.document import Document
-from admin_sync.load.schema import Binding
+from admin_sync.load.schema import Barred, Binding
 from admin_sync.repository.bindings import Bindings
 from admin_sync.repository.selector import Selector
-from admin_sync.repository.writing import harmless
+from admin_sync.repository.writing import harmless, instant
 
 Edit = Callable[[Bindings], list[Binding]]
 
@@ -88,6 +88,28 @@ class Change:
     def shorten(self, selector: Selector, until: datetime) -> list[Binding]:
         """Let grants end at an instant that is earlier than theirs; those that were touched, as they were."""
         return self._make(lambda bindings: bindings.shorten(selector.fits, until))
+
+    def bar(self, email: str, since: datetime, reason: str | None = None) -> None:
+        """Bar somebody: from the next bundle on they are denied everything, whatever is declared for them."""
+        said = None if reason is None else harmless(reason)
+        one = Barred.model_validate({"user": email, "since": instant(since), "reason": said})
+
+        def edit(bindings: Bindings) -> list[Binding]:
+            bindings.bar(one)
+            return []
+
+        self._make(edit)
+        self.trailer("Barred", email)
+
+    def unbar(self, email: str) -> None:
+        """Let what is declared for somebody count again."""
+
+        def edit(bindings: Bindings) -> list[Binding]:
+            bindings.unbar(email)
+            return []
+
+        self._make(edit)
+        self.trailer("Reinstated", email)
 
     def trailer(self, name: str, value: str) -> None:
         """Say something more at the end of the commit's message, once."""

@@ -51,11 +51,11 @@ class _Text:
         return self.line(mark.line) + mark.column
 
 
-def part(text: str) -> Parts:
-    """The parts of a file. Raises InvalidInput where its bindings cannot be edited one by one."""
+def part(text: str, name: str = _KEY) -> Parts:
+    """The parts of a file around the list `name`. Raises InvalidInput where its items cannot be edited one by one."""
     cut = _Text(text)
     root = cast(yaml.MappingNode, yaml.compose(text, Loader=_LOADER))
-    key, listed = next((key, value) for key, value in root.value if key.value == _KEY)
+    key, listed = next((key, value) for key, value in root.value if key.value == name)
     if root.flow_style or not isinstance(listed, yaml.SequenceNode) or (listed.flow_style and listed.value):
         raise InvalidInput([_unfit(key)])
     colon = text.index(":", cut.place(key.end_mark)) + 1
@@ -95,13 +95,13 @@ def with_value(chunk: str, name: str, value: str, newline: str) -> str:
     return f"{whole}{indent}{name}: {value}{newline}"
 
 
-def _unfit(key: yaml.Node) -> Finding:
+def _unfit(key: yaml.ScalarNode) -> Finding:
     return Finding(
         BINDINGS,
         key.start_mark.line + 1,
         key.start_mark.column + 1,
         "flow-bindings",
-        "write the bindings as lines that begin with a dash, so that one of them can be edited by itself",
+        f"write the {key.value} as lines that begin with a dash, so that one of them can be edited by itself",
     )
 
 

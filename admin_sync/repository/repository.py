@@ -148,7 +148,9 @@ class Repository:
 
     def _opened(self, snapshot: Snapshot) -> tuple[Document, Bindings]:
         document = snapshot.document(self.settings.environ, self._now())
-        return document, Bindings(snapshot.files[BINDINGS].decode(), document.bindings.bindings)
+        return document, Bindings(
+            snapshot.files[BINDINGS].decode(), document.bindings.bindings, document.bindings.barred
+        )
 
     def _commit(self, branch: str, snapshot: Snapshot, change: Change, proposal: str | None) -> Committed | None:
         draft = change.draft
@@ -171,7 +173,8 @@ class Repository:
         """The new file is valid, and says what was meant and nothing else."""
         fresh = Snapshot(snapshot.commit, snapshot.folder, snapshot.entries, {**snapshot.files, BINDINGS: content})
         document = fresh.document(self.settings.environ, self._now())
-        if list(document.bindings.bindings) != draft.bindings:
+        told = document.bindings
+        if list(told.bindings) != draft.bindings or list(told.barred) != draft.barred:
             raise Interrupted(f"{BINDINGS} would not be read back as it was meant; nothing was committed, report this")
 
     def _made(self, snapshot: Snapshot, content: bytes, change: Change) -> str:
