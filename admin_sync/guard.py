@@ -112,14 +112,14 @@ def lock_out(situation: Situation) -> Iterator[str]:
     """The last person who can give access to others keeps it."""
     if situation.allowed.lockout or not situation.current.exists:
         return
-    before = _guardians(situation.current.resources)
-    after = _guardians(afterwards(situation.desired.resources.values(), situation.current))
+    before = guardians(situation.current.resources)
+    after = guardians(afterwards(situation.desired.resources.values(), situation.current))
     if before and not after:
         lost = ", ".join(sorted(before))
         yield f"nobody would be left who can change access (now: {lost}); if that is meant, give --allow-lockout"
 
 
-def _guardians(table: Mapping[Ref, Resource]) -> set[str]:
+def guardians(table: Mapping[Ref, Resource]) -> set[str]:
     """People who can log in and give access to others."""
     disabled = {ref.name for ref, one in table.items() if ref.kind == USER and one.attrs.get("enabled") is False}
     return {
