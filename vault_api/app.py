@@ -10,6 +10,7 @@ from identity.body import BodyLimit
 from identity.observed import HEADERS, Observed
 from identity.trace import TraceMiddleware
 from vault_api import openapi
+from vault_api.break_glass import endpoints as break_glass
 from vault_api.compliance import endpoints as compliance
 from vault_api.connections import endpoints as connections
 from vault_api.fast_lane import FastLane
@@ -42,6 +43,7 @@ def create_app(vault: Vault) -> FastAPI:
     app.include_router(connections.router)
     app.include_router(leases.router)
     app.include_router(legacy.router)
+    app.include_router(break_glass.router)
     app.include_router(compliance.router)
     app.include_router(rotation.router)
     app.include_router(linking.router)

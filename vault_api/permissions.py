@@ -43,6 +43,10 @@ class Call(Enum):
     ROTATION_RESUME = _Call("key.rotation.resume", "secret:rotate", platform=True)
     ROTATION_ABORT = _Call("key.rotation.abort", "secret:rotate", platform=True)
     ROTATIONS = _Call("key.rotation.read", "secret:rotate", platform=True)
+    CUSTODY = _Call("break_glass.read", "emergency:seal", platform=True)
+    CUSTODY_KEEP = _Call("break_glass.seal", "emergency:seal", platform=True)
+    CUSTODY_CONFIRM = _Call("break_glass.sealed", "emergency:seal", platform=True)
+    CUSTODY_RELEASE = _Call("break_glass.release", "emergency:open", platform=True)
     CENSUS = _Call("key.census", "secret:rotate", platform=True)
     DIGEST = _Call("digest.read", "audit:view", platform=True)
 

@@ -37,6 +37,8 @@ class VaultSettings(IdentitySettings, KmsSettings):
     """The earlier format's one key, 32 bytes in hex. With it the vault serves both formats as the phase says."""
     legacy_dwell: float = Field(default=10.0, ge=1, le=600, validation_alias="VAULT_LEGACY_DWELL_SECONDS")
     """How long a phase lasts at least, so that every process has seen one before the next."""
+    approval_keys_file: Path | None = Field(default=None, validation_alias="VAULT_APPROVAL_KEYS_FILE")
+    """The public keys (JWKS) of the access service, whose proofs open emergency credentials; none, and none opens."""
     leases_file: Path | None = Field(default=None, validation_alias="VAULT_LEASES_FILE")
     """What may be lent (see `vault_api/leases/templates.py`); without it nothing is."""
     lease_review_seconds: float = Field(default=5.0, gt=0, le=300, validation_alias="VAULT_LEASE_REVIEW_SECONDS")

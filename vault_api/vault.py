@@ -23,6 +23,9 @@ from identity.outbound import client
 from identity.secret import SecretUnreadable, read_secret
 from identity.service_token import ServiceToken
 from identity.verify import TokenVerifier
+from vault_api.break_glass.custody import Custody
+from vault_api.break_glass.proof import ProofKeys
+from vault_api.break_glass.repository import CustodyRepository
 from vault_api.brokers.compose import Brokers, open_brokers
 from vault_api.connections.service import ConnectionService
 from vault_api.gate import Gate
@@ -72,6 +75,7 @@ class Vault:
     brokers: Brokers
     leases: Leases
     legacy: Legacy | None
+    custody: Custody
     rotations: Rotations
     rotator: Rotator | None
     shipper: Shipper
@@ -202,6 +206,13 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         brokers=brokers,
         leases=leases,
         legacy=legacy,
+        custody=Custody(
+            CustodyRepository(database, appended=pending.add),
+            kms,
+            trail,
+            gate,
+            ProofKeys.from_file(settings.approval_keys_file),
+        ),
         rotations=rotations,
         rotator=await open_rotator(settings, http, stack),
         shipper=shipper,

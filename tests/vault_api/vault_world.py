@@ -59,9 +59,16 @@ POLICY = PolicySource(
         "connection:revoke": Permission(partner_scoped=True),
         "lease:revoke": Permission(),
         "audit:view": Permission(),
+        "emergency:open": Permission(sensitive=True),
+        "emergency:seal": Permission(),
         "secret:rotate": Permission(sensitive=True),
     },
-    roles={"super_admin": Role(permissions=frozenset({READER, "lease:revoke", "audit:view", "secret:rotate"}))},
+    roles={
+        "super_admin": Role(
+            permissions=frozenset({READER, "lease:revoke", "audit:view", "secret:rotate", "emergency:open"})
+        ),
+        "emergency-keeper": Role(permissions=frozenset({"emergency:seal"})),
+    },
     partner_roles={
         "partner-trader": PartnerRole(permissions=frozenset({READER, "connection:link", "credential:release"})),
         "partner-admin": PartnerRole(
@@ -80,7 +87,10 @@ POLICY = PolicySource(
     environments={"dev": Environment()},
     assurance=Assurance(interactive="aal2", sensitive=Sensitive(level="aal2", max_age=300)),
     grants=(Grant(email="root@example.test", environment="dev", role="super_admin"),),
-    clients={"vault-api": Client(environments=frozenset({"dev"}))},
+    clients={
+        "vault-api": Client(environments=frozenset({"dev"})),
+        "emergency-keeper": Client(environments=frozenset({"dev"}), roles=frozenset({"emergency-keeper"})),
+    },
 )
 
 
@@ -274,7 +284,7 @@ class World:
             "TRADEPULSE_ENVIRONMENT": "dev",
             "TRADEPULSE_ISSUER": self.realm.issuer,
             "TRADEPULSE_OAUTH2_AUDIENCE": "tradepulse-internal",
-            "TRADEPULSE_CLIENTS": "tradepulse-cli,vault-api",
+            "TRADEPULSE_CLIENTS": "tradepulse-cli,vault-api,emergency-keeper",
             "TRADEPULSE_OPA_URL": self.opa_url,
             "TRADEPULSE_AUDIT_DIR": str(home / "audit"),
             "TRADEPULSE_NODE": "test-node",

@@ -52,6 +52,13 @@ async def _retire_root(version: int) -> None:
         newest = {row["partner"]: row["root_version"] for row in rows}
         # In the order of key versions, so the last one of a partner is what it seals under.
         behind = sorted(partner for partner, root in newest.items() if root <= version)
+        # These are no partner's, so the census does not know them; a new sealing takes the newest root key.
+        emergency = await pool.fetchval("SELECT count(*) FROM vault.break_glass WHERE root_version = $1", version)
+        if emergency:
+            raise CommandRefused(
+                f"{emergency} emergency credentials are sealed under root key version {version}; seal them anew with "
+                "`admin-sync break-glass seal` first"
+            )
         if held or behind:
             raise CommandRefused(
                 f"{held} rows are sealed under root key version {version}, and {len(behind)} partners still seal under "

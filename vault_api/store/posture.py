@@ -23,6 +23,8 @@ NOT_TENANT_TABLES = (
     "circuit",
     "rotation",
     "rotation_partner",
+    "break_glass",
+    "break_glass_release",
 )
 """Tables of the schema that hold nothing of any one partner but its name. Everything else is a tenant table."""
 
