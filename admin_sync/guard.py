@@ -15,7 +15,7 @@ from admin_sync.check.references import RESERVED_CLIENTS, RESERVED_ROLES
 from admin_sync.diff import Action, Plan
 from admin_sync.errors import Refused
 from admin_sync.holdings import excepted, included
-from admin_sync.impact import PERSON, Thing, afterwards, held, person_roles
+from admin_sync.impact import PERSON, afterwards, held, person_roles
 from admin_sync.load.document import Document
 from admin_sync.load.schema import Separation
 from admin_sync.model import MANAGED_BY, Current, Desired, Ref, Resource
@@ -26,8 +26,8 @@ NUMBER: Final = 25
 FEW: Final = 3
 """Up to so many deletions of a kind pass, whatever share of a small realm they are."""
 
-_GUARDIAN: Final = frozenset({Thing("permission", "iam:modify"), Thing("permission", "role:assign")})
-"""Whoever has one of these can give access back to everybody else."""
+GUARDIANS: Final = frozenset({"iam:modify", "role:assign"})
+"""Permissions: whoever has one of these can give access back to everybody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,9 @@ def guardians(table: Mapping[Ref, Resource]) -> set[str]:
     return {
         subject.name
         for subject, things in held(table).items()
-        if subject.sort == PERSON and subject.name not in disabled and any(thing in _GUARDIAN for thing in things)
+        if subject.sort == PERSON
+        and subject.name not in disabled
+        and any(thing.sort == "permission" and not thing.partner and thing.name in GUARDIANS for thing in things)
     }
 
 
