@@ -67,6 +67,8 @@ class Speakers:
         approver = self._document.policies.access_requests.approvers.get(capacity)
         if approver is None or not self.employed(email) or person in self._concerned(matter):
             return None
+        if self._document.barred(email) or self._document.barred(person):
+            return None
         if approver.source == "hr_roster":
             return Voice(person, capacity) if person == self._manager(matter) else None
         if approver.source == "role_owners":
