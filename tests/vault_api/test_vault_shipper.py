@@ -20,10 +20,10 @@ from vault_world import FIRST, TOKENS, VaultProcess, World, credential_url
 from identity.audit.chain import START, Chain, follow
 from identity.audit.event import AuditEvent
 from identity.audit.log import AuditLog
+from identity.audit.shipped_file import Line, ShippedFile
 from identity.audit.verify import verify_file
 from vault_api.metrics import Metrics
-from vault_api.trail.file import Line, ShippedFile
-from vault_api.trail.line import pieces
+from vault_api.trail.line import SOURCE, pieces
 from vault_api.trail.shipper import Pending, Shipper
 
 
@@ -41,23 +41,23 @@ def chain_lines(count: int, partner: str | None = "acme-capital") -> list[Line]:
 
 def test_lines_that_were_written_and_not_acknowledged_are_not_written_again(tmp_path: Path) -> None:
     path, lines = tmp_path / "api_events.jsonl", chain_lines(10)
-    first = ShippedFile(path).append(lines[:4], positions={})
+    first = ShippedFile(path, SOURCE).append(lines[:4], positions={})
     assert (first.lines, first.position) == (4, path.stat().st_size)
     # The process died before it told the database, and the next one knows nothing, or the place before.
     for positions in ({}, {first.file: 0}):
-        again = ShippedFile(path).append(lines[:6], positions=positions)
+        again = ShippedFile(path, SOURCE).append(lines[:6], positions=positions)
         assert verify_file(path).ok
     assert again.lines == 0
-    last = ShippedFile(path).append(lines[6:], positions={again.file: again.position})
+    last = ShippedFile(path, SOURCE).append(lines[6:], positions={again.file: again.position})
     assert (last.lines, verify_file(path).lines) == (4, 10)
 
 
 def test_half_a_line_is_moved_aside_and_written_whole(tmp_path: Path) -> None:
     path, lines = tmp_path / "api_events.jsonl", chain_lines(3)
-    ShippedFile(path).append(lines[:2], positions={})
+    ShippedFile(path, SOURCE).append(lines[:2], positions={})
     with path.open("ab") as file:
         file.write(lines[2].text[:100].encode())
-    mended = ShippedFile(path).append(lines, positions={})
+    mended = ShippedFile(path, SOURCE).append(lines, positions={})
     assert (mended.lines, len(mended.torn)) == (1, 1)
     assert (tmp_path / mended.torn[0]).read_text() == lines[2].text[:100]
     assert (verify_file(path).ok, verify_file(path).lines) == (True, 3)
@@ -65,11 +65,11 @@ def test_half_a_line_is_moved_aside_and_written_whole(tmp_path: Path) -> None:
 
 def test_a_place_in_a_file_that_was_cut_or_rotated_is_not_believed(tmp_path: Path) -> None:
     path, lines = tmp_path / "api_events.jsonl", chain_lines(6)
-    first = ShippedFile(path).append(lines[:3], positions={})
-    again = ShippedFile(path).append(lines[:3], positions={first.file: first.position - 7})
+    first = ShippedFile(path, SOURCE).append(lines[:3], positions={})
+    again = ShippedFile(path, SOURCE).append(lines[:3], positions={first.file: first.position - 7})
     assert again.lines == 0
     path.rename(tmp_path / "api_events.jsonl.1")
-    rotated = ShippedFile(path).append(lines[3:], positions={first.file: first.position})
+    rotated = ShippedFile(path, SOURCE).append(lines[3:], positions={first.file: first.position})
     assert rotated.lines == 3
     assert rotated.file != first.file
 
@@ -97,7 +97,7 @@ async def test_a_failure_that_nobody_thought_of_is_said_and_does_not_end_the_shi
 
 def test_other_writers_lines_are_left_alone(tmp_path: Path) -> None:
     path, lines = tmp_path / "api_events.jsonl", chain_lines(6)
-    shipped = ShippedFile(path)
+    shipped = ShippedFile(path, SOURCE)
     other = AuditLog(path, source="session-broker", node="n")
     for number in range(6):
         shipped.append([lines[number]], positions={})
