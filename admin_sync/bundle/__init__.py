@@ -17,6 +17,7 @@ the callers of OPA notice a replay.
     sign.py        one call of `opa build` with the signing key, signed again deterministically
     archive.py     files to an archive, always the same bytes
     publish.py     put it in the place of the last one, atomically (`publish`)
+    release.py     build, publish, wait until it is served, one audit line (`release`)
     published.py   what a published bundle says of itself (`read_published`)
     target.py      what every place for a bundle can do; address.py finds the one that an address names
     directory.py   a directory; http_target.py: PUT to a web server; oci_target.py: a tag in a registry

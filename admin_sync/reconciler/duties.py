@@ -1,0 +1,61 @@
+"""What the reconciler does besides grants: one line in a table for each.
+
+A fulfilment is what an approved request of one kind brings about (`FULFILMENTS`); a duty is work that is due
+now and then (`DUTIES`). Both may be interrupted at any instant and are then done again, so both have to be
+idempotent: a fulfilment by the request's id, a duty by what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from admin_sync.access.request import Record
+from admin_sync.errors import AdminSyncError
+from admin_sync.load.document import Document
+from admin_sync.repository import Repository
+from admin_sync.settings import Settings
+from admin_sync.sync import Session
+from identity.audit.log import AuditLog
+
+
+class Unfulfillable(AdminSyncError):
+    """A request can never take effect; the text says why, and is what the requester is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What a fulfilment or a duty may use. `document` is the configuration in force, `now` the requests' time."""
+
+    document: Document
+    settings: Settings
+    session: Session
+    repository: Repository
+    audit: AuditLog
+    now: datetime
+    environ: Mapping[str, str] = field(repr=False)
+    note: Callable[[str], None] = field(default=lambda text: None)
+
+
+Fulfilment = Callable[[Hand, Record], Mapping[str, Any]]
+"""Bring a request about; the plain JSON that its requester may see. Called after the request was verified again.
+
+Raises Unfulfillable where it can never be; any other AdminSyncError or KeycloakProblem means "try again"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Work that is due every so often. `work` returns when it wants to be called earlier than that, or None."""
+
+    name: str
+    every: timedelta
+    work: Callable[[Hand], datetime | None]
+
+
+FULFILMENTS: Final[dict[str, Fulfilment]] = {}
+"""By kind of request (`admin_sync/access/kinds.py`), for those that are no grant."""
+
+DUTIES: Final[list[Duty]] = []
+"""Every duty; one that fails is tried again with the next turn and stops no other."""
