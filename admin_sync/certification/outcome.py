@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from admin_sync.certification.item import Item, key_of, moment
+from admin_sync.guard import GUARDIANS
 from admin_sync.holdings import holdings, permissions_of
 from admin_sync.load.document import Document
 from admin_sync.model import Json
@@ -18,9 +19,6 @@ MASS_SHARE: Final = 1 / 3
 """Of all items. A quarter in which more is taken away is a mistake until somebody says that it is none."""
 
 MASS_ALWAYS: Final = 10
-
-GUARDIAN: Final = frozenset({"iam:modify", "role:assign"})
-"""Permissions of which somebody has to be left in each environment, or nobody can give anything back."""
 
 
 class Verdict(StrEnum):
@@ -150,7 +148,7 @@ def _locked_out(document: Document, taken: Collection[str], now: datetime) -> It
     if not taken:
         return
     roles = document.roles.roles
-    guardians = {role for role in roles if GUARDIAN & {name for name, _ in permissions_of(document, role)}}
+    guardians = {role for role in roles if GUARDIANS & {name for name, _ in permissions_of(document, role)}}
     keys = keys_of(document)
     for environment in document.environments:
         able = {
