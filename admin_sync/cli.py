@@ -20,12 +20,14 @@ from admin_sync.commands import (
     asking,
     auditing,
     bundle,
+    certifying,
     completion,
     doctor,
     linking,
     login,
     measuring,
     monitoring,
+    offboarding,
     planning,
     schema,
 )
@@ -41,10 +43,12 @@ GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     (None, measuring.app),
     (None, monitoring.app),
     (None, linking.app),
+    (None, offboarding.app),
     (None, schema.app),
     (None, completion.app),
     ("bundle", bundle.app),
     ("audit", auditing.app),
+    ("certify", certifying.app),
 )
 """In the order of the help. The commands of a group without a name belong to the program itself."""
 

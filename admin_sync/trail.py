@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -109,6 +110,44 @@ class Trail:
             )
         )
 
+    def offboarding(self, what: str, email: str, author: str, reason: str | None, *, failed: bool = False) -> None:
+        """An offboarding began or ended, or somebody was reinstated."""
+        self._append(
+            AuditEvent(
+                event=f"offboarding.{what}",
+                outcome="failure" if failed else "success",
+                actor=self._actor,
+                action=f"offboard for {author}",
+                resource=f"person {email}",
+                reason=reason,
+            )
+        )
+
+    def revoked(self, step: str, what: str, email: str) -> None:
+        """One thing of a person's was taken away, or given back."""
+        self._append(
+            AuditEvent(
+                event="offboarding.revoked",
+                outcome="success",
+                actor=self._actor,
+                action=step,
+                resource=what,
+                reason=f"person {email}",
+            )
+        )
+
+    def sessions_ended(self, realm: str, people: int, kept: int) -> None:
+        """Everybody's sessions in a realm were ended, but those of people whom a freeze leaves something."""
+        self._append(
+            AuditEvent(
+                event="sessions.ended",
+                outcome="success",
+                actor=self._actor,
+                action="freeze",
+                resource=f"{realm} ({people} people, {kept} kept)",
+            )
+        )
+
     def bundle(self, action: str, revision: str, problem: str | None = None) -> None:
         """A policy bundle was published, frozen or thawed."""
         self._append(
@@ -163,9 +202,13 @@ def checkpoint_key(settings: Settings) -> Ed25519PrivateKey | None:
     """The key that signs checkpoints, None where none is set. Raises Misconfigured for one that cannot be used."""
     if settings.audit_checkpoint_key_file is None:
         return None
-    name = "TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE"
+    return private_key(settings.audit_checkpoint_key_file, "TRADEPULSE_AUDIT_CHECKPOINT_KEY_FILE")
+
+
+def private_key(path: Path, name: str) -> Ed25519PrivateKey:
+    """An Ed25519 key from a PEM file that its owner alone can read. Raises Misconfigured, which says `name`."""
     try:
-        key = load_pem_private_key(read_secret(settings.audit_checkpoint_key_file, name).encode(), password=None)
+        key = load_pem_private_key(read_secret(path, name).encode(), password=None)
     except (ValueError, TypeError):
         raise Misconfigured(f"{name}: the file holds no private key in PEM") from None
     if not isinstance(key, Ed25519PrivateKey):

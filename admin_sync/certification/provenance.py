@@ -46,12 +46,18 @@ def origins(document: Document, directory: Path) -> Mapping[int, Origin]:
         return {}
     count = len(document.bindings.bindings)
     starts = [document.at(BINDINGS, "bindings", number).line for number in range(count)]
-    ends = [*(start - 1 for start in starts[1:]), max(blamed)]
+    ends = [*(start - 1 for start in starts[1:]), _last(document, starts, max(blamed))]
     return {
         number: found
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
         if (found := _origin([blamed[line] for line in range(start, end + 1) if line in blamed])) is not None
     }
+
+
+def _last(document: Document, starts: Sequence[int], end: int) -> int:
+    # Who is barred is written behind the bindings, by whoever bars them; that makes nobody the last one's author.
+    behind = document.at(BINDINGS, "barred", key=True).line
+    return behind - 1 if starts and behind > starts[-1] else end
 
 
 def read_blame(text: str) -> dict[int, Written]:

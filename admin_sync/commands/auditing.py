@@ -51,7 +51,7 @@ ReportFile = Annotated[
 @command(app, "verify")
 def audit_verify(options: Options, *, file: File, key: Key = None, checkpoints: Checkpoints = None) -> int:
     """Prove that no line was edited, removed, inserted or moved; names the first that was."""
-    signer = None if key is None else _public_key(key)
+    signer = None if key is None else public_key(key)
     if signer is None and checkpoints is not None:
         raise Misconfigured("--checkpoints needs --public-key")
     folder = None if signer is None else checkpoints or file.parent / "checkpoints"
@@ -160,7 +160,8 @@ def _time(text: str) -> int:
         raise Misconfigured("--since: write a time such as 2026-11-23T00:00:00Z") from None
 
 
-def _public_key(path: Path) -> Ed25519PublicKey:
+def public_key(path: Path) -> Ed25519PublicKey:
+    """The key in a PEM file. Raises Misconfigured."""
     try:
         key = load_pem_public_key(path.read_bytes())
     except (OSError, ValueError) as problem:
