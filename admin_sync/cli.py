@@ -29,6 +29,7 @@ from admin_sync.commands import (
     monitoring,
     offboarding,
     planning,
+    reconciling,
     schema,
 )
 from admin_sync.console import BAD_INPUT, FAILED, Console, speak_utf8
@@ -42,6 +43,7 @@ GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     (None, doctor.app),
     (None, measuring.app),
     (None, monitoring.app),
+    (None, reconciling.app),
     (None, linking.app),
     (None, offboarding.app),
     (None, schema.app),

@@ -8,6 +8,8 @@
     turn.py        one turn, in an order in which it may be killed anywhere and simply be made again
     granting.py    approved requests become bindings in a commit, after everything was checked again
     applying.py    realm after realm; one that refuses or fails does not stop the others
+    fulfilling.py  what became of each request, and the duties
+    report.py      what a turn did, and what is remembered for the next
     ending.py      grants that ended leave the file in a commit; when the next one ends
     duties.py      what else is done: a kind of request with an effect of its own, work that is due now and then
     requests.py    the database of requests, for a program without an event loop
