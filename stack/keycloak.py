@@ -60,6 +60,7 @@ ADMIN_CLIENT = "admin-sync"
 """The service account of the master realm that Keycloak makes at its first start and admin-sync acts as."""
 
 EXTENSION = Path("realm") / "extension"
+THEME = Path("realm") / "theme"
 JAR = "tradepulse-keycloak-extension.jar"
 
 
@@ -202,7 +203,7 @@ def _pristine(layout: Layout) -> Path:
 
 def _jar(layout: Layout) -> Path:
     sources = layout.checkout / EXTENSION
-    name = digest([sources / "pom.xml", sources / "src" / "main"])[:12]
+    name = digest([sources / "pom.xml", sources / "src" / "main", layout.checkout / THEME])[:12]
     return layout.tools / f"extension-{name}" / JAR
 
 

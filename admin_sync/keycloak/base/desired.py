@@ -114,7 +114,7 @@ def _from_file(
 
 
 def _realm(part: _Part, realm_name: str) -> Iterator[Resource]:
-    yield part.resource(Ref(realm.KIND, realm_name), part.mapping())
+    yield part.resource(Ref(realm.KIND, realm_name), realm.normal(part.mapping()))
 
 
 def _events(part: _Part, _realm_name: str) -> Iterator[Resource]:

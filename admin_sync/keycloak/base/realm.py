@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer
 from admin_sync.keycloak.base import events, flow, representation
-from admin_sync.model import Ref, Resource
+from admin_sync.model import Json, Ref, Resource
 
 KIND = "realm"
 
@@ -17,6 +17,14 @@ _NOT_SETTINGS = frozenset(
     | events.FIELDS
     | set(flow.BINDINGS.values())
 )
+
+# Keycloak answers them in no order.
+_SETS = frozenset({"supportedLocales"})
+
+
+def normal(settings: Mapping[str, Json]) -> dict[str, Json]:
+    """Settings so that equal ones look equal."""
+    return {name: sorted(value) if name in _SETS else value for name, value in settings.items()}
 
 
 class RealmAdapter:
@@ -29,7 +37,7 @@ class RealmAdapter:
         found = reader.representation
         if found is None:
             return
-        settings = {name: value for name, value in found.items() if name not in _NOT_SETTINGS}
+        settings = normal({name: value for name, value in found.items() if name not in _NOT_SETTINGS})
         yield Resource(Ref(KIND, reader.realm), settings, server_id=found["id"])
 
     def write(self, writer: Writer, change: Change) -> None:
