@@ -57,6 +57,8 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "ADMIN_SYNC_OPA_URL": f"http://127.0.0.1:{ports['opa']}",
         "ADMIN_SYNC_REPORTS_URL": f"http://127.0.0.1:{ports['bundles']}",
         "ADMIN_SYNC_REPORTS_TOKEN_FILE": str(secret("opa-reports")),
+        "ADMIN_SYNC_VAULTS": f"{ENVIRONMENT}=http://127.0.0.1:{ports['vault']}",
+        "ADMIN_SYNC_OFFBOARDING_KEY_FILE": str(secret("client-offboarding.pem")),
         "VAULT_BIND": f"127.0.0.1:{ports['vault']}",
         "VAULT_WORKER_BIND": f"127.0.0.1:{ports['vault-worker']}",
         "VAULT_DATABASE_URL": f"postgresql://vault_app@{database}",
