@@ -54,8 +54,21 @@ class Duty:
     work: Callable[[Hand], datetime | None]
 
 
-FULFILMENTS: Final[dict[str, Fulfilment]] = {}
+def _open_emergency(hand: Hand, record: Record) -> Mapping[str, Any]:
+    # Loaded when it is needed: these modules use what is defined here.
+    from admin_sync.break_glass import opening  # noqa: PLC0415
+
+    return opening.fulfil(hand, record)
+
+
+def _close_emergencies(hand: Hand) -> datetime | None:
+    from admin_sync.break_glass import closing  # noqa: PLC0415
+
+    return closing.work(hand)
+
+
+FULFILMENTS: Final[dict[str, Fulfilment]] = {"break_glass": _open_emergency}
 """By kind of request (`admin_sync/access/kinds.py`), for those that are no grant."""
 
-DUTIES: Final[list[Duty]] = []
+DUTIES: Final[list[Duty]] = [Duty("break-glass", timedelta(seconds=30), _close_emergencies)]
 """Every duty; one that fails is tried again with the next turn and stops no other."""

@@ -1,7 +1,7 @@
 """The proof of approval: what the access service signs once a request to break the glass is approved.
 
 A compact JWS (RFC 7515) of type `break-glass-proof+jwt`, under Ed25519 (RFC 9864) or ES256, by a key of the set
-that the operator gave the vault. Members: `iss`, `aud`, `sub` and `email` of who opens, `request`, `hash` of the request as
+that the operator gave the vault. Members: `iss`, `aud`, `sub` and `email` of who opens, `request`, its `hash` as
 it was approved, `environment`, `account`, `until` (the grant's end), `iat`, `exp`. Times are Unix seconds. It is
 good for two minutes at most, and for one release, because a request has one.
 """
