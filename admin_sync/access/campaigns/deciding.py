@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from admin_sync.access.campaigns import store
+from admin_sync.access.configured import Known
 from admin_sync.access.store.database import Database
-from admin_sync.access.store.ledger import Ledger
+from admin_sync.access.store.ledger import CHAIN, Ledger
 from admin_sync.certification.item import Item
 from admin_sync.certification.outcome import Decision, Verdict
 from admin_sync.certification.reviewer import NotAReviewer, Reviewers
@@ -54,14 +55,14 @@ class NotOpen(Exception):
 
 
 class Deciding:
-    """Decisions over a database. `reviewers` gives the people of the configuration and roster at an instant."""
+    """Decisions over a database. `appended` is told of each chain that got a line."""
 
-    def __init__(self, database: Database, reviewers: Callable[[datetime], Reviewers], node: str) -> None:
+    def __init__(self, database: Database, node: str, *, appended: Callable[[str], object] = lambda _: None) -> None:
         self._database = database
-        self._reviewers = reviewers
         self._node = node
+        self._appended = appended
 
-    async def decide(self, person: Principal, quarter: str, words: Sequence[Word]) -> list[Answered]:
+    async def decide(self, person: Principal, known: Known, quarter: str, words: Sequence[Word]) -> list[Answered]:
         """Record what of it may be recorded, all in one transaction; an answer for every word, in their order.
 
         The caller has a stepped-up session: that is checked before. Raises NoCampaign, NotOpen, DatabaseUnavailable.
@@ -74,7 +75,7 @@ class Deciding:
             if campaign.state != store.OPEN:
                 raise NotOpen
             now = await ledger.now()
-            reviewers = self._reviewers(now)
+            reviewers = _reviewers(known, now)
             items = {one.key: one for one in await store.items(connection, quarter, {one.item for one in words})}
             answers = []
             for word in words:
@@ -83,6 +84,7 @@ class Deciding:
                     answer, decision = Answered(word.item, "decided_already", "somebody said the same before"), None
                 await ledger.append(_event(person, quarter, word, answer, decision))
                 answers.append(answer)
+        self._appended(CHAIN)
         return answers
 
     async def campaigns(self) -> list[store.Campaign]:
@@ -90,7 +92,7 @@ class Deciding:
         async with self._database.transaction() as connection:
             return await store.campaigns(connection)
 
-    async def review(self, email: str, quarter: str) -> list[Reviewable]:
+    async def review(self, email: str, known: Known, quarter: str) -> list[Reviewable]:
         """The items that a person may decide about, or decided about, or that are their own. Raises NoCampaign."""
         async with self._database.transaction() as connection:
             if await store.find(connection, quarter) is None:
@@ -98,7 +100,7 @@ class Deciding:
             now = await Ledger(connection, self._node).now()
             items = await store.items(connection, quarter)
             decisions = await store.decisions(connection, quarter)
-        reviewers = self._reviewers(now)
+        reviewers = _reviewers(known, now)
         said: dict[str, list[Decision]] = {}
         for one in decisions:
             said.setdefault(one.item, []).append(one)
@@ -113,6 +115,11 @@ class Deciding:
             elif mine:
                 found.append(Reviewable(item, voices, None))
         return found
+
+
+def _reviewers(known: Known, now: datetime) -> Reviewers:
+    security = known.document.policies.access_requests.approvers.get("security")
+    return Reviewers(known.facts(now).speakers, None if security is None else security.group)
 
 
 def _judged(
