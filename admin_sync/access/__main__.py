@@ -17,11 +17,14 @@ import asyncpg
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from admin_sync.access.settings import MigrationSettings
+from admin_sync.access.api.app import create_app
+from admin_sync.access.service import StartRefused, open_access
+from admin_sync.access.settings import AccessSettings, MigrationSettings
 from admin_sync.access.store.database import DatabaseUnavailable
 from admin_sync.access.store.migrate import migrate
 from identity import logs
 from identity.secret import SecretUnreadable, read_secret
+from identity.serving import listen
 
 
 def _migrate() -> int:
@@ -32,7 +35,20 @@ def _migrate() -> int:
     return 0
 
 
-COMMANDS: Mapping[str, Callable[[], int]] = {"migrate": _migrate}
+def _serve() -> int:
+    settings = AccessSettings()
+    host, port = settings.address
+
+    async def serve() -> None:
+        # Opened before the server listens and closed after it stopped: what was committed is still shipped.
+        async with open_access(settings) as access:
+            await listen(create_app(access), host, port)
+
+    asyncio.run(serve())
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[], int]] = {"serve": _serve, "migrate": _migrate}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,14 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="admin_sync.access",
         description="Requests for access. Settings are environment variables; see admin_sync/access/settings.py.",
     )
-    parser.add_argument("command", choices=tuple(COMMANDS))
+    parser.add_argument("command", nargs="?", default="serve", choices=tuple(COMMANDS))
     command = parser.parse_args(arguments).command
     logs.configure("access", level=os.environ.get("ACCESS_LOG_LEVEL", "INFO"))
     try:
         return COMMANDS[command]()
     except ValidationError as error:
         _fail("; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors()))
-    except (SecretUnreadable, ValueError) as error:
+    except (StartRefused, SecretUnreadable, ValueError) as error:
         _fail(str(error))
     except DatabaseUnavailable as error:
         _fail(f"not finished: {error}; a re-run is safe")

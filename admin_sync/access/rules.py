@@ -6,7 +6,7 @@ before anything takes effect. Times are judged by the instant that the caller gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -53,8 +53,16 @@ def needs_of(facts: Facts, request: Request) -> tuple[Need, ...]:
     return KINDS[request.kind].needs(facts.document, asked_of(facts, request))
 
 
-def refusals(facts: Facts, request: Request, others: Sequence[Request]) -> list[Refusal]:
-    """Every reason why a request cannot be made now. `others` are the open and approved ones of the same person."""
+def refusals(
+    facts: Facts,
+    request: Request,
+    others: Sequence[Request],
+    also: Mapping[str, Collection[str]] | None = None,
+) -> list[Refusal]:
+    """Every reason why a request cannot be made now. `others` are the open and approved ones of the same person.
+
+    `also` is what `conflicts_of` says.
+    """
     found = list(_of_shape(facts, request))
     if found:
         # Roles, environments or a kind that do not exist answer no further question.
@@ -63,7 +71,7 @@ def refusals(facts: Facts, request: Request, others: Sequence[Request]) -> list[
     if request.starts is not None and request.starts < facts.now - _SKEW:
         found.append(Refusal("starts-in-the-past", "leave starts out for as soon as it is approved"))
     found += _repeated(facts, request, others)
-    found += conflicts_of(facts.document, facts.speakers, request, others, facts.now)
+    found += conflicts_of(facts.document, facts.speakers, request, others, now=facts.now, also=also)
     found += _nobody(facts, request)
     return found
 
@@ -77,7 +85,7 @@ def still_refused(facts: Facts, request: Request, others: Iterable[Request]) -> 
         return [Refusal("expired", "its end has passed; ask again")]
     return [
         *_of_times(facts, request, request.asked_at),
-        *conflicts_of(facts.document, facts.speakers, request, others, facts.now),
+        *conflicts_of(facts.document, facts.speakers, request, others, now=facts.now),
     ]
 
 

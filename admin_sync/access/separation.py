@@ -7,7 +7,7 @@ for, under one address. So groups, included roles, several accounts and exceptio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from admin_sync.access.refusal import Refusal
 from admin_sync.access.request import Request
 from admin_sync.access.speakers import Speakers
 from admin_sync.check.separation import separation_in_people
+from admin_sync.holdings import holdings
 from admin_sync.load.document import Document
 from admin_sync.load.schema import Binding
 from admin_sync.load.schema.bindings import Approval as WrittenApproval
@@ -39,6 +40,21 @@ def with_requests(
     ]
     asked = [as_binding(document, person, one, now) for one in requests if one.kind in _GRANTS and one.id not in known]
     return replace(document, bindings=BindingsFile(version=1, bindings=[*held, *asked]), now=now)
+
+
+def with_roles(document: Document, person: str, also: Mapping[str, Collection[str]]) -> Document:
+    """The configuration with roles that somebody holds besides, unless some binding gives them already."""
+    more = []
+    for environment, roles in also.items():
+        declared = {one.role for one in holdings(document, environment, document.now).get(person, ())}
+        more += [
+            Binding(subject=Subject(user=person), role=role, environments=[environment])
+            for role in roles
+            if role in document.roles.roles and role not in declared
+        ]
+    if not more:
+        return document
+    return replace(document, bindings=BindingsFile(version=1, bindings=[*document.bindings.bindings, *more]))
 
 
 def as_binding(document: Document, person: str, request: Request, now: datetime) -> Binding:
@@ -68,14 +84,24 @@ def as_binding(document: Document, person: str, request: Request, now: datetime)
 
 
 def conflicts_of(
-    document: Document, speakers: Speakers, request: Request, others: Iterable[Request], now: datetime
+    document: Document,
+    speakers: Speakers,
+    request: Request,
+    others: Iterable[Request],
+    *,
+    now: datetime,
+    also: Mapping[str, Collection[str]] | None = None,
 ) -> Iterator[Refusal]:
-    """The rules that a request would break, together with what its subject has and with `others`: open or approved."""
+    """The rules that a request would break, together with what its subject has and with `others`: open or approved.
+
+    `also`: roles that the subject is known to hold in an environment although no binding says so, such as by a
+    mapping of their identity provider.
+    """
     if request.kind not in _GRANTS:
         return
     person = speakers.person(request.subject)
     before = {finding.message for finding in separation_in_people(with_requests(document, speakers, person, (), now))}
-    whole = with_requests(document, speakers, person, [*others, request], now)
+    whole = with_roles(with_requests(document, speakers, person, [*others, request], now), person, also or {})
     for finding in separation_in_people(whole):
         # What is wrong already without this request is for `validate` to say.
         if finding.message not in before:

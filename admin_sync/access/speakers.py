@@ -36,6 +36,11 @@ class Speakers:
         self._roster = roster
         self._when = when
         self._today = when.astimezone(UTC).date()
+        self._members: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
+
+    def at(self, when: datetime) -> Speakers:
+        """The same people at another instant."""
+        return Speakers(self._document, self._roster, when)
 
     def person(self, email: str) -> str:
         """The one address by which a person is known, whichever of theirs is given."""
@@ -52,6 +57,12 @@ class Speakers:
 
     def members(self, group: str, environments: Collection[str]) -> frozenset[str]:
         """The people who are in a group, or in a subgroup of it, in every one of some environments."""
+        question = (group, frozenset(environments))
+        if question not in self._members:
+            self._members[question] = self._find_members(group, question[1])
+        return self._members[question]
+
+    def _find_members(self, group: str, environments: frozenset[str]) -> frozenset[str]:
         standing: dict[str, set[str]] = {}
         for binding in self._document.bindings.bindings:
             path = binding.group or ""
@@ -59,13 +70,13 @@ class Speakers:
                 continue
             if binding.expires is None or binding.expires > self._when:
                 standing.setdefault(self.person(binding.subject.user), set()).update(binding.environments)
-        return frozenset(person for person, where in standing.items() if where.issuperset(environments))
+        return frozenset(person for person, where in standing.items() if where >= environments)
 
     def voice(self, email: str, capacity: str, matter: Matter) -> Voice | None:
         """What somebody says yes as, None if they have no say in this capacity."""
         person = self.person(email)
         approver = self._document.policies.access_requests.approvers.get(capacity)
-        if approver is None or not self.employed(email) or person in self._concerned(matter):
+        if approver is None or person in self._concerned(matter) or not self._counts(email, person):
             return None
         if self._document.barred(email) or self._document.barred(person):
             return None
@@ -86,6 +97,10 @@ class Speakers:
             if voice is not None and voice.answers(need):
                 found.append(person)
         return tuple(sorted(found))
+
+    def _counts(self, email: str, person: str) -> bool:
+        """Whether somebody works here and has not been barred, by any of their addresses."""
+        return self.employed(email) and not self._document.barred(email) and not self._document.barred(person)
 
     def _candidates(self, need: Need, matter: Matter) -> Iterable[str]:
         approver = self._document.policies.access_requests.approvers.get(need.capacity)

@@ -57,6 +57,13 @@ class Ledger:
         found = await self._connection.fetch(statement, number)
         return (await self._records(found))[0] if found else None
 
+    async def subject_of(self, number: int) -> str | None:
+        """The person whom a request is about (`Speakers.person`), None if there is no such request."""
+        person: str | None = await self._connection.fetchval(
+            "SELECT subject_person FROM access.request WHERE number = $1", number
+        )
+        return person
+
     async def pending_of(self, person: str) -> list[Record]:
         """The open and approved requests for one person, oldest first."""
         statement = (

@@ -214,10 +214,14 @@ AS $$
 DECLARE
     v_number bigint;
 BEGIN
-    PERFORM pg_advisory_xact_lock(4702394921427289928);
     v_number := nextval('access.request_number');
     IF v_number <= p_above THEN
-        v_number := setval('access.request_number', p_above + 1);
+        -- One at a time here, and only here: two that skip ahead together would both land on the same number.
+        PERFORM pg_advisory_xact_lock(4702394921427289928);
+        v_number := nextval('access.request_number');
+        IF v_number <= p_above THEN
+            v_number := setval('access.request_number', p_above + 1);
+        END IF;
     END IF;
     RETURN v_number;
 END
