@@ -7,7 +7,7 @@ same. Python's cookie jar does not, so there, and only there, the mark is taken 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import chain
@@ -26,8 +26,22 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SAME_PAGE: Final = 3
 _SELECT: Final = "kc-select-credential-form"
 _OTHER_WAY: Final = "kc-select-try-another-way-form"
-_RECOVERY: Final = "Recovery Authentication Code"
 _ERROR_CLASSES: Final = ("pf-v5-c-alert__title", "kc-feedback-text")
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A page that is not the first that asks for a factor: its form, and what the list of ways calls it."""
+
+    asked: Callable[[Login], bool]
+    form: str
+    choice: str
+
+
+_WAYS: Final = (
+    _Way(lambda login: login.recovery_code, "kc-recovery-code-login-form", "Recovery Authentication Code"),
+    _Way(lambda login: login.emergency_code, "tradepulse-mfa-bypass", "Emergency code"),
+)
 
 
 @dataclass(slots=True)
@@ -166,7 +180,8 @@ class HttpLogin:
             if new_password is None:
                 raise LoginFailed(f"{login.username} has to set a new password: use first_login")
             return "kc-passwd-update-form", {"password-new": new_password, "password-confirm": new_password}
-        if login.recovery_code and "kc-form-login" not in page.forms and (chosen := self._other_way(page)) is not None:
+        wanted = next((way for way in _WAYS if way.asked(login)), None)
+        if wanted and "kc-form-login" not in page.forms and (chosen := self._other_way(page, wanted)) is not None:
             return chosen
         return next(chain(self._registration(page, login), self._proof(page, login)), None)
 
@@ -188,6 +203,9 @@ class HttpLogin:
         forms = page.forms
         if "kc-recovery-code-login-form" in forms:
             yield "kc-recovery-code-login-form", {"recoveryCodeInput": self.factor.recovery_code()}
+        if "tradepulse-mfa-bypass" in forms and self.factor.emergency_code is not None:
+            own, handed = self.factor.emergency_code
+            yield "tradepulse-mfa-bypass", {"own": own, "handed": handed}
         if "kc-otp-login-form" in forms:
             yield "kc-otp-login-form", {**forms["kc-otp-login-form"].fields, "otp": self.factor.code()}
         if "username" in forms.get("", _Form("")).fields and not forms[""].action:
@@ -198,10 +216,10 @@ class HttpLogin:
             yield "kc-form-login", {**fields, "username": login.username, "password": login.password}
 
     @staticmethod
-    def _other_way(page: PageReader) -> tuple[str, dict[str, str]] | None:
-        """The way to the page for a recovery code, from any other that asks for a factor."""
-        if "kc-recovery-code-login-form" in page.forms:
+    def _other_way(page: PageReader, wanted: _Way) -> tuple[str, dict[str, str]] | None:
+        """The way to the page that is wanted, from any other that asks for a factor."""
+        if wanted.form in page.forms:
             return None
-        if _RECOVERY in page.choices:
-            return _SELECT, {"authenticationExecution": page.choices[_RECOVERY]}
+        if wanted.choice in page.choices:
+            return _SELECT, {"authenticationExecution": page.choices[wanted.choice]}
         return (_OTHER_WAY, {"tryAnotherWay": "on"}) if _OTHER_WAY in page.forms else None

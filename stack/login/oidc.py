@@ -88,6 +88,8 @@ class Login:
     """What the stack's own provider, which takes anybody's word, is told to sign: JSON, or nothing."""
     recovery_code: bool = False
     """Whether to answer with a recovery code where a factor is asked for."""
+    emergency_code: bool = False
+    """Whether to answer with the two halves of an emergency code where a factor is asked for."""
     factor: Factor = Factor.SECURITY_KEY
     """What to register where a factor has to be chosen; without a browser that is the authenticator app."""
     recovery_codes: bool = False

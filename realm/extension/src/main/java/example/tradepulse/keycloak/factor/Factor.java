@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
 
+import example.tradepulse.keycloak.bypass.EmergencyCode;
 import org.keycloak.models.UserModel;
 
 /** The second factors that a person may choose from, in the order in which they are offered. */
@@ -40,9 +41,15 @@ public enum Factor {
         return user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> isOne(credential.getType()));
     }
 
-    /** Whether somebody can prove more than a password: by a factor, or by recovery codes that are left. */
+    /** Whether somebody can prove more than a password: by a factor, by recovery codes that are left, or by an emergency code. */
     public static boolean isProvable(UserModel user) {
-        return user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> proves(credential.getType()));
+        return EmergencyCode.isOpenFor(user)
+                || user.credentialManager().getStoredCredentialsStream().anyMatch(credential -> proves(credential.getType()));
+    }
+
+    /** Keycloak's types of the credentials that are a second factor. */
+    public static Set<String> credentialTypes() {
+        return CREDENTIALS;
     }
 
     static boolean isOne(String credentialType) {

@@ -56,4 +56,9 @@ final class Claims {
                 .sorted(Comparator.comparing((String method) -> !"pwd".equals(method)).thenComparing(Comparator.naturalOrder()))
                 .toList();
     }
+
+    /** The methods that a claim lists, without one of them. */
+    static List<String> without(Object methods, String gone) {
+        return methods(methods, List.of()).stream().filter(method -> !method.equals(gone)).toList();
+    }
 }

@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 
+import example.tradepulse.keycloak.bypass.BypassProof;
 import example.tradepulse.keycloak.exchange.CarriedProof;
 import example.tradepulse.keycloak.upstream.UpstreamProof;
 import org.keycloak.authentication.authenticators.util.LoAUtil;
@@ -40,6 +41,7 @@ import org.keycloak.representations.IDToken;
  * the {@code acr} that Keycloak's own mapper computed before us, for ten hours after it was proved; {@code auth_time} of
  * an access token is never later than the {@link ProofTime time at which that level was proved}; {@code amr} loses its
  * duplicates and gains the methods that an identity provider was trusted with, and {@code organization} goes when it is empty.
+ * What rests on an {@link BypassProof emergency code} ends with it and is never fresh.
  */
 public final class IdentityMapper extends AbstractOIDCProtocolMapper
         implements OIDCAccessTokenMapper, OIDCIDTokenMapper, UserInfoTokenMapper, TokenIntrospectionTokenMapper {
@@ -81,12 +83,32 @@ public final class IdentityMapper extends AbstractOIDCProtocolMapper
             // A factor used here after an older login at a provider is newer than that login, which Keycloak then tells.
             proved.ifPresent(time -> token.setAuth_time(level > 1 ? time : Math.min(time, token.getAuth_time())));
         }
+        if (level > 1) {
+            BypassProof.carrying(userSession).ifPresent(bypass -> hold(token, bypass, now));
+        }
         if (!service) {
             CarriedProof.of(session).ifPresent(proof -> carry(token, proof, clientSession.getClientSession().getClient()));
         }
         // Keycloak's mapper of organization groups leaves an empty object with people who belong to no partner.
         if (token.getOtherClaims().get(Claims.ORGANIZATION) instanceof Map<?, ?> partners && partners.isEmpty()) {
             token.getOtherClaims().remove(Claims.ORGANIZATION);
+        }
+    }
+
+    /**
+     * What an emergency code proved is at no time fresh: whatever asks for a proof of the last minutes asks for a factor. It
+     * ends with the code, and so does a token.
+     */
+    private static void hold(IDToken token, BypassProof bypass, long now) {
+        if (token instanceof AccessToken && token.getAuth_time() != null) {
+            token.setAuth_time(ProofTime.NEVER);
+        }
+        if (bypass.isOver(now)) {
+            token.setAcr(Claims.LOWEST_LEVEL);
+            token.setOtherClaims(Claims.ASSURANCE_LEVEL, Claims.LOWEST_LEVEL);
+            token.setOtherClaims(Claims.AMR, Claims.without(token.getOtherClaims().get(Claims.AMR), BypassProof.METHOD));
+        } else if (token.getExp() != null) {
+            token.exp(Math.min(token.getExp(), bypass.ends()));
         }
     }
 

@@ -15,6 +15,9 @@ import org.keycloak.util.JsonSerialization;
  */
 final class ProofTime {
 
+    /** When a level was proved that nobody proved at a time that counts. */
+    static final long NEVER = 0L;
+
     private ProofTime() {
     }
 
@@ -27,7 +30,7 @@ final class ProofTime {
      *     there is nothing to tell, as in a session that no login page made
      */
     static Optional<Long> of(String levels, int level) {
-        Optional<Long> unknown = level > 1 ? Optional.of(0L) : Optional.empty();
+        Optional<Long> unknown = level > 1 ? Optional.of(NEVER) : Optional.empty();
         if (levels == null) {
             return unknown;
         }
@@ -40,7 +43,7 @@ final class ProofTime {
                     .or(() -> unknown);
         } catch (IOException | NumberFormatException unreadable) {
             // A level whose time nobody knows was proved at no time that counts.
-            return Optional.of(0L);
+            return Optional.of(NEVER);
         }
     }
 }

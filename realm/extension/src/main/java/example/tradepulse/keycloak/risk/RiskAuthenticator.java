@@ -24,6 +24,7 @@ import org.keycloak.services.managers.AuthenticationManager;
 import org.keycloak.sessions.AuthenticationSessionModel;
 
 import example.tradepulse.keycloak.audit.Notice;
+import example.tradepulse.keycloak.bypass.BypassProof;
 import example.tradepulse.keycloak.factor.Factor;
 import io.micrometer.core.instrument.Metrics;
 import jakarta.ws.rs.core.Response;
@@ -148,7 +149,10 @@ final class RiskAuthenticator implements AuthenticationFlowCallback, QuietStep {
         if (isFactorProved(login)) {
             RealmModel realm = login.getRealm();
             Memory.answer(login, session.sessions().getUserSession(realm, login.getParentSession().getId()));
-            DeviceCookie.remember(session, realm, user);
+            // Whoever has no factor at hand proves nothing about the device either.
+            if (!BypassProof.isIn(login)) {
+                DeviceCookie.remember(session, realm, user);
+            }
         } else if (Memory.isFactorDemanded(login)) {
             Metrics.counter(VERDICTS, "realm", login.getRealm().getName(), "outcome", FACTOR_MISSING).increment();
             tell(user, Outcome.DENY.word(), FACTOR_MISSING, List.of());
