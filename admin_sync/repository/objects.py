@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,17 +84,30 @@ def store(git: Git, content: bytes) -> str:
     return git.text("hash-object", "-w", "--no-filters", "--stdin", given=content)
 
 
-def commit(git: Git, parent: str, path: str, entry: Entry, *, message: str, who: Mapping[str, str]) -> str:
-    """A commit on `parent` in which one file is another blob; no reference names it yet.
+def commit(
+    git: Git,
+    parents: Sequence[str],
+    files: Mapping[str, Entry | None],
+    *,
+    message: str,
+    who: Mapping[str, str],
+) -> str:
+    """A commit on the first of `parents` in which some files are other blobs or gone; no reference names it yet.
 
-    `who` is Git's own variables for author and committer.
+    `who` is Git's own variables for author and committer. Without a parent the files are all there is.
     """
+    lines = [
+        f"0 {'0' * 40}\t{path}" if entry is None else f"{entry.mode} {entry.blob}\t{path}"
+        for path, entry in files.items()
+    ]
     with tempfile.TemporaryDirectory(prefix="tradepulse-index-") as place:
         index = {"GIT_INDEX_FILE": str(Path(place) / "index")}
-        git.run("read-tree", parent, environ=index)
-        git.run("update-index", "--cacheinfo", f"{entry.mode},{entry.blob},{path}", environ=index)
+        git.run("read-tree", *(parents[:1] or ["--empty"]), environ=index)
+        given = "".join(f"{line}\0" for line in lines).encode()
+        git.run("update-index", "-z", "--index-info", given=given, environ=index)
         tree = git.text("write-tree", environ=index)
-    return git.text("commit-tree", tree, "-p", parent, "-F", "-", given=message.encode(), environ=who)
+    named = [word for parent in parents for word in ("-p", parent)]
+    return git.text("commit-tree", tree, *named, "-F", "-", given=message.encode(), environ=who)
 
 
 def move(git: Git, reference: str, new: str, old: str, why: str) -> bool:

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import fcntl
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from admin_sync.check import check
-from admin_sync.errors import AdminSyncError, Interrupted, InvalidInput, Refused
-from admin_sync.load.document import BINDINGS, Document, scan
+from admin_sync.errors import AdminSyncError, Interrupted, Refused
+from admin_sync.load.document import BINDINGS, Document
 from admin_sync.repository import objects
 from admin_sync.repository.bindings import Bindings
 from admin_sync.repository.change import Change, Committed
 from admin_sync.repository.follow import WorkTree
 from admin_sync.repository.git import Git, GitFailed
+from admin_sync.repository.incoming import arrive
 from admin_sync.repository.remote import Remote
 from admin_sync.repository.settings import RepositorySettings
+from admin_sync.repository.snapshot import Snapshot, snapshot_of
 
 ATTEMPTS: Final = 8
 """How often a change is made again on a head that somebody moved."""
@@ -39,35 +38,6 @@ class RepositoryBusy(AdminSyncError):
     """Somebody else is changing the repository, and did not end in time."""
 
     exit_code = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The configuration of one commit, as files."""
-
-    commit: str
-    folder: str
-    """Where it lies in the commit; an empty name is the root."""
-    entries: Mapping[str, objects.Entry]
-    files: Mapping[str, bytes]
-
-    @contextmanager
-    def directory(self) -> Iterator[Path]:
-        """The files in a directory of their own, for as long as the block lasts."""
-        with tempfile.TemporaryDirectory(prefix="tradepulse-iam-") as place:
-            for name, content in self.files.items():
-                (Path(place) / name).write_bytes(content)
-            yield Path(place)
-
-    def document(self, environ: Mapping[str, str], now: datetime | None = None) -> Document:
-        """The checked configuration. Raises InvalidInput with every finding."""
-        with self.directory() as place:
-            document, findings = scan(place, environ, now=now)
-        if document is not None:
-            findings.extend(check(document))
-        if findings or document is None:
-            raise InvalidInput(findings)
-        return document
 
 
 class Repository:
@@ -98,11 +68,7 @@ class Repository:
 
     def snapshot(self, commit: str | None = None) -> Snapshot:
         """The configuration in a commit; in force if none is given. Uncommitted edits are no part of it."""
-        commit = commit or self.head()
-        folder = objects.folder(self.git, commit)
-        entries = objects.entries(self.git, commit, folder)
-        held = objects.contents(self.git, (entry.blob for entry in entries.values()))
-        return Snapshot(commit, folder, entries, {name: held[entry.blob] for name, entry in entries.items()})
+        return snapshot_of(self.git, commit or self.head())
 
     def document(self) -> Document:
         """The checked configuration that is in force. Raises InvalidInput."""
@@ -178,15 +144,29 @@ class Repository:
             raise Interrupted(f"{BINDINGS} would not be read back as it was meant; nothing was committed, report this")
 
     def _made(self, snapshot: Snapshot, content: bytes, change: Change) -> str:
-        path = f"{snapshot.folder}/{BINDINGS}" if snapshot.folder else BINDINGS
         entry = objects.Entry(snapshot.entries[BINDINGS].mode, objects.store(self.git, content))
-        who = {
-            "GIT_AUTHOR_NAME": change.author,
-            "GIT_AUTHOR_EMAIL": change.author,
-            "GIT_COMMITTER_NAME": self.settings.committer_name,
-            "GIT_COMMITTER_EMAIL": self.settings.committer_email,
-        }
-        return objects.commit(self.git, snapshot.commit, path, entry, message=change.text(), who=who)
+        files = {snapshot.path(BINDINGS): entry}
+        who = self.settings.signature(change.author)
+        return objects.commit(self.git, [snapshot.commit], files, message=change.text(), who=who)
+
+    def merged(self, directory: Path, message: str) -> Committed | None:
+        """Take over what changed in a directory of the configuration since it was last taken over, as a merge commit.
+
+        None where nothing did. Grants that were made here meanwhile stay (`incoming.py`). Raises what `change` does.
+        """
+        with self._locked():
+            name = objects.branch(self.git)
+            for _ in range(ATTEMPTS):
+                snapshot = self.snapshot(self._synchronised(name))
+                arrival = arrive(self.git, snapshot, directory, self.settings, message)
+                if arrival is None:
+                    return None
+                if arrival.files:
+                    arrival.snapshot.document(self.settings.environ, self._now())
+                if self._moved(name, snapshot.commit, arrival.commit):
+                    arrival.remember(self.git)
+                    return Committed(arrival.commit)
+        raise Interrupted(f"{self.git.place}: the head moved {ATTEMPTS} times during a merge; try again")
 
     def _moved(self, branch: str, old: str, new: str) -> bool:
         """Make a commit the one that is in force, unless somebody was faster."""
@@ -199,11 +179,14 @@ class Repository:
                 return False
             raise
         try:
-            moved = self._remote.push(new, branch) if self._remote is not None else True
-            moved = moved and objects.move(self.git, branch, new, old, "access: change of role bindings")
+            pushed = self._remote is not None and self._remote.push(new, branch)
+            moved = (pushed or self._remote is None) and objects.move(self.git, branch, new, old, "access: a change")
         except GitFailed:
             self._abandon()
             raise
+        if pushed and not moved:
+            # The remote has it, so it must not be made again; the next change follows the remote.
+            raise Interrupted(f"{self.git.place}: pushed, while somebody moved {branch} here; a re-run is safe")
         if not moved:
             self._abandon()
         elif self._tree is not None:

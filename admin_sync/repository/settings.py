@@ -44,6 +44,15 @@ class RepositorySettings:
     """Seconds that a change waits for another one to end."""
     environ: Mapping[str, str] = field(repr=False)
 
+    def signature(self, author: str) -> dict[str, str]:
+        """Git's own variables for a commit of somebody's that we make."""
+        return {
+            "GIT_AUTHOR_NAME": author,
+            "GIT_AUTHOR_EMAIL": author,
+            "GIT_COMMITTER_NAME": self.committer_name,
+            "GIT_COMMITTER_EMAIL": self.committer_email,
+        }
+
 
 def repository_settings(environ: Mapping[str, str]) -> RepositorySettings:
     """The settings in an environment. Raises Misconfigured."""
