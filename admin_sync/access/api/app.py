@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from admin_sync.access.api import health, openapi, requests
+from admin_sync.access.campaigns.endpoints import router as campaigns
 from admin_sync.access.configured import NotConfigured
 from admin_sync.access.service import Access
 from admin_sync.access.store.database import BrokenRule, DatabaseUnavailable
@@ -14,7 +15,7 @@ from identity.body import BodyLimit
 from identity.observed import Observed
 from identity.trace import TraceMiddleware
 
-ROUTERS = (requests.router, health.router)
+ROUTERS = (requests.router, campaigns, health.router)
 """What is served. Campaigns, emergency accounts and bypasses add theirs here."""
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from admin_sync.access.campaigns import store
 from admin_sync.access.configured import Known
 from admin_sync.access.store.database import Database
-from admin_sync.access.store.ledger import CHAIN, Ledger
+from admin_sync.access.store.ledger import Ledger
 from admin_sync.certification.item import Item
 from admin_sync.certification.outcome import Decision, Verdict
 from admin_sync.certification.reviewer import NotAReviewer, Reviewers
@@ -55,12 +55,11 @@ class NotOpen(Exception):
 
 
 class Deciding:
-    """Decisions over a database. `appended` is told of each chain that got a line."""
+    """Decisions over a database. `node` is this host's name in audit lines."""
 
-    def __init__(self, database: Database, node: str, *, appended: Callable[[str], object] = lambda _: None) -> None:
+    def __init__(self, database: Database, node: str) -> None:
         self._database = database
         self._node = node
-        self._appended = appended
 
     async def decide(self, person: Principal, known: Known, quarter: str, words: Sequence[Word]) -> list[Answered]:
         """Record what of it may be recorded, all in one transaction; an answer for every word, in their order.
@@ -84,7 +83,6 @@ class Deciding:
                     answer, decision = Answered(word.item, "decided_already", "somebody said the same before"), None
                 await ledger.append(_event(person, quarter, word, answer, decision))
                 answers.append(answer)
-        self._appended(CHAIN)
         return answers
 
     async def campaigns(self) -> list[store.Campaign]:
