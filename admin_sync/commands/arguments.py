@@ -18,11 +18,9 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from admin_sync.commands.options import Options
+from admin_sync.commands.options import DEFAULT_CONFIG, Options
 from admin_sync.console import Console, run
 from admin_sync.keycloak.choice import MOST_PARALLEL, PARALLELISM, Choice
-
-DEFAULT_CONFIG: Final = Path("configs/iam")
 
 Body = TypeVar("Body", bound=Callable[..., int])
 

@@ -13,10 +13,14 @@ from admin_sync.bundle.published import read_data
 from admin_sync.bundle.release import PLACE, Turn, built, release, target
 from admin_sync.commands.arguments import command, group
 from admin_sync.commands.options import Options
-from admin_sync.console import DONE
+from admin_sync.console import DONE, FAILED
+from admin_sync.desired import Facts
 from admin_sync.errors import Misconfigured
+from admin_sync.keycloak.connection import Connection, KeycloakProblem
 from admin_sync.load.document import Document
 from admin_sync.model import Json
+from admin_sync.offboarding.everybody import end_everybodys_sessions
+from admin_sync.sync import Session
 from admin_sync.trail import Trail, opened
 
 app = group("The signed policy bundle that OPA decides by.")
@@ -30,6 +34,11 @@ To = Annotated[
         metavar="PLACE",
         help="A directory, https://… or oci://registry/name:tag; default: ADMIN_SYNC_BUNDLE_TARGET.",
     ),
+]
+
+
+EndSessions = Annotated[
+    bool, typer.Option("--end-sessions", help="Also end the sessions of everybody who holds no emergency role.")
 ]
 
 
@@ -55,9 +64,9 @@ def publish(options: Options, *, target: To = None) -> int:
 
 
 @command(app)
-def freeze(options: Options, *, target: To = None) -> int:
+def freeze(options: Options, *, target: To = None, end_sessions: EndSessions = False) -> int:
     """Publish a bundle in which only the emergency roles still give anything."""
-    return _turned(options, Turn.FREEZE, target)
+    return _turned(options, Turn.FREEZE, target, end_sessions=end_sessions)
 
 
 @command(app)
@@ -66,21 +75,44 @@ def thaw(options: Options, *, target: To = None) -> int:
     return _turned(options, Turn.THAW, target)
 
 
-def _turned(options: Options, turn: Turn, address: str | None) -> int:
-    document = options.document()
+def _turned(options: Options, turn: Turn, address: str | None, *, end_sessions: bool = False) -> int:
+    document = options.in_force()
     made = options.settings()
     if address is not None:
         made = replace(made, bundle_target=address)
     place = target(made)
     if place is None:
         raise Misconfigured(f"set {PLACE}, or give --target")
+    missed: dict[str, str] = {}
     with opened(made) as trail:
         report = release(document, made, place, turn, trail)
+        if not options.console.as_json:
+            options.console.data(f"{report['outcome']}: revision {report['revision']}, frozen: {report['frozen']}\n")
+        if end_sessions:
+            report["sessions"], missed = _sessions_ended(options, document, trail)
     if options.console.as_json:
-        options.console.json(report)
-    else:
-        options.console.data(f"{report['outcome']}: revision {report['revision']}, frozen: {report['frozen']}\n")
-    return DONE
+        options.console.json({**report, "not_ended": missed} if end_sessions else report)
+    for environment, reason in missed.items():
+        options.console.complain(f"admin-sync: sessions in {environment} were not ended: {reason}; run this again")
+    return FAILED if missed else DONE
+
+
+def _sessions_ended(options: Options, document: Document, trail: Trail) -> tuple[dict[str, Json], dict[str, str]]:
+    """What was ended, and where it was not; one realm that fails keeps no other from being emptied."""
+    done: dict[str, Json] = {}
+    missed: dict[str, str] = {}
+    session = Session(document, options.settings(), Connection(options.settings().account()), Facts())
+    for environment in options.wanted(document):
+        try:
+            ended = end_everybodys_sessions(session, environment, options.console.progress)
+        except KeycloakProblem as problem:
+            missed[environment] = str(problem)
+            continue
+        trail.sessions_ended(ended.realm, ended.people, ended.kept)
+        done[ended.realm] = {"people": ended.people, "kept": ended.kept}
+        if not options.console.as_json:
+            options.console.data(f"{ended.realm}: sessions of {ended.people} people ended, of {ended.kept} kept\n")
+    return done, missed
 
 
 def before_apply(options: Options) -> None:

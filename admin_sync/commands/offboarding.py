@@ -18,7 +18,6 @@ from admin_sync.console import DONE, FAILED
 from admin_sync.desired import Facts, realm_name
 from admin_sync.errors import InvalidInput, Misconfigured
 from admin_sync.keycloak.connection import Connection, segment
-from admin_sync.load.document import Document
 from admin_sync.load.schema.bindings import Subject
 from admin_sync.model import Json
 from admin_sync.offboarding.case import Case
@@ -30,13 +29,15 @@ from admin_sync.offboarding.reinstating import reinstated
 from admin_sync.offboarding.report import markdown, report
 from admin_sync.offboarding.run import carried_out, planned
 from admin_sync.offboarding.settings import offboarding_settings
-from admin_sync.repository import Repository, repository_settings
 from admin_sync.roster import Roster
 from admin_sync.sync import Session
 from admin_sync.trail import opened
 from identity.durable import replace_file
 
 app = group()
+
+_TIMEOUT, _BUDGET = 20.0, 2.0
+"""Seconds for an answer, and for trying again: OPA must not wait for a Keycloak that is away."""
 
 User = Annotated[str, typer.Argument(metavar="USER", help="The person's e-mail address.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the commit and the audit.")]
@@ -107,8 +108,8 @@ def _case(
     made = options.settings()
     for address in (user, *(alias or ()), *([by] if by else ())):
         _address(address)
-    document = _document(options)
-    connection = Connection(made.account())
+    document = options.in_force()
+    connection = Connection(made.account(), timeout=_TIMEOUT, budget=_BUDGET)
     environments = options.wanted(document)
     realms = [f"/{segment(realm_name(document, one))}" for one in environments]
     addresses = addresses_of(
@@ -133,15 +134,6 @@ def _address(text: str) -> None:
         Subject.model_validate({"user": text})
     except ValueError:
         raise Misconfigured(f"{text!r} is no e-mail address that the configuration could name") from None
-
-
-def _document(options: Options) -> Document:
-    """The configuration that is in force: the repository's, where there is one, and not the work tree's edits."""
-    if not options.environ.get("ADMIN_SYNC_REPOSITORY"):
-        return options.document()
-    document = Repository(repository_settings(options.environ)).document()
-    options.wanted(document)
-    return document
 
 
 def _roster(options: Options) -> Roster | None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from admin_sync.check import checked
 from admin_sync.console import Console
@@ -14,8 +15,11 @@ from admin_sync.errors import Finding, InvalidInput
 from admin_sync.keycloak.choice import Choice
 from admin_sync.keycloak.connection import Connection
 from admin_sync.load.document import Document
+from admin_sync.repository import Repository, repository_settings
 from admin_sync.settings import Settings, settings
 from admin_sync.sync import Session
+
+DEFAULT_CONFIG: Final = Path("configs/iam")
 
 Command = Callable[[], int]
 """A command with its options filled in; its result is the exit code."""
@@ -33,6 +37,18 @@ class Options:
     def document(self) -> Document:
         """The valid configuration. Raises InvalidInput."""
         document = checked(self.config, self.environ)
+        self.wanted(document)
+        return document
+
+    def in_force(self) -> Document:
+        """The configuration that is in force: of the repository's head, where there is one and no --config was given.
+
+        Of a file that somebody is just editing nobody should be frozen, offboarded or let in again. Raises InvalidInput
+        and what the repository raises.
+        """
+        if not self.environ.get("ADMIN_SYNC_REPOSITORY") or self.config != DEFAULT_CONFIG:
+            return self.document()
+        document = Repository(repository_settings(self.environ)).document()
         self.wanted(document)
         return document
 

@@ -11,6 +11,9 @@
     leases.py      what they borrowed from the vault
     requests.py    what they asked for, and what others wait for them to decide
     possessions.py credentials, roles, groups and memberships of partners that their accounts hold
+    everybody.py   a freeze ends the sessions of all but the holders of emergency roles
+    reinstating.py the way back
+    person.py      every address by which something may be theirs
     last.py        the guard: somebody has to be left who can give access
     journal.py     what is about to be done and what was, durable line by line
     run.py         the order of things; `STEPS` is the table

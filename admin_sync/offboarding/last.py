@@ -8,7 +8,7 @@ from admin_sync.desired import realm_name
 from admin_sync.errors import Refused
 from admin_sync.guard import GUARDIANS, guardians
 from admin_sync.holdings import holdings, permissions_of
-from admin_sync.keycloak.connection import KeycloakProblem
+from admin_sync.keycloak.connection import KeycloakProblem, NotReachable
 from admin_sync.offboarding.case import Case
 from admin_sync.sync import Session
 
@@ -25,11 +25,15 @@ def refuse_the_last_one(case: Case, session: Session) -> None:
 
 def _alone(case: Case, session: Session) -> Iterator[str]:
     theirs = set(case.addresses)
+    away = False
     for environment in case.environments:
         try:
+            if away:
+                raise NotReachable("Keycloak did not answer for another realm")
             current = session.gateway(environment).read(realm_name(case.document, environment))
             able = {one.lower() for one in guardians(current.resources)} if current.exists else set()
-        except KeycloakProblem:
+        except KeycloakProblem as problem:
+            away = isinstance(problem, NotReachable)
             able = _declared(case, environment)
         able = {one for one in able if not case.document.barred(one) or one in theirs}
         if able and able <= theirs:

@@ -36,17 +36,18 @@ def addresses_of(
         for one in partner.admins
         if canonical(one) in theirs
     ]
-    for realm in realms:
-        for person in sorted(theirs):
-            known += _accounts(connection, realm, person)
+    try:
+        for realm in realms:
+            for person in sorted(theirs):
+                known += _accounts(connection, realm, person)
+    except KeycloakProblem:
+        # What matters more than another spelling is that nothing waits for a server that is away.
+        pass
     return list(dict.fromkeys(known))
 
 
 def _accounts(connection: Connection, realm: str, person: str) -> list[str]:
     local = person.rpartition("@")[0]
-    try:
-        listed = list(connection.pages(f"{realm}/users", email=local, briefRepresentation=True))
-    except KeycloakProblem:
-        return []
+    listed = connection.pages(f"{realm}/users", email=local, briefRepresentation=True)
     addresses = ((one.get("email") or "").lower() for one in listed)
     return [one for one in addresses if one and canonical(one) == person]

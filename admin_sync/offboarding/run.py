@@ -7,11 +7,11 @@ because what others did meanwhile (a request that was just being fulfilled, a lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from admin_sync.bundle.errors import BundleError
 from admin_sync.errors import AdminSyncError, Interrupted
-from admin_sync.keycloak.connection import KeycloakProblem
+from admin_sync.keycloak.connection import KeycloakProblem, NotReachable
 from admin_sync.load.schema import Binding
 from admin_sync.model import Json
 from admin_sync.offboarding.accounts import Accounts
@@ -70,6 +70,7 @@ def carried_out(case: Case, journal: Journal, trail: Trail, note: Note) -> bool:
         for place in step.places(case):
             note(f"{step.says}{f' in {place}' if place else ''}")
             troubled |= not run.take(step, place)
+        run.away.clear()
     remaining = list(_remaining(table, case))
     for step, place, reason in remaining:
         journal.add(FAILED, step=step.code, place=place, item=None, reason=reason)
@@ -88,15 +89,20 @@ class _Run:
     case: Case
     journal: Journal
     trail: Trail
+    away: list[str] = field(default_factory=list)
+    """Why Keycloak does not answer in this step: its other realms would only be waited for as long again."""
 
     def take(self, step: Step, place: str) -> bool:
         """Take away all that a step finds in a place; whether that went well. Raises Interrupted."""
         earlier = self.journal.begun(step.code, place)
         try:
+            if self.away:
+                raise NotReachable(self.away[0])
             items = list(step.look(self.case, place))
         except Interrupted:
             raise
         except _EXPECTED as problem:
+            self.away.extend([str(problem)] if isinstance(problem, NotReachable) else ())
             self.journal.add(FAILED, step=step.code, place=place, item=None, reason=str(problem))
             return False
         for name in earlier.keys() - {item.name for item in items}:
@@ -131,6 +137,8 @@ def _remaining(table: Sequence[Step], case: Case) -> Iterator[tuple[Step, str, s
                 left = step.left(case, place)
             except _EXPECTED as problem:
                 yield step, place, f"whether anything is left cannot be seen: {problem}"
+                if isinstance(problem, NotReachable):
+                    break
                 continue
             if left:
                 yield step, place, f"still there: {', '.join(item.name for item in left)}"
