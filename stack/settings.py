@@ -24,6 +24,7 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
     keycloak = f"http://localhost:{ports['keycloak']}"
     neighbours = f"http://localhost:{ports['neighbours']}"
     database = f"127.0.0.1:{ports['postgres']}/vault"
+    requests = f"127.0.0.1:{ports['postgres']}/access"
     secret = layout.secret
     issuers = {f"{name.upper()}_ISSUER": f"{neighbours}/{name}" for name in ISSUERS}
     return {
@@ -59,6 +60,16 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "ADMIN_SYNC_REPORTS_TOKEN_FILE": str(secret("opa-reports")),
         "ADMIN_SYNC_VAULTS": f"{ENVIRONMENT}=http://127.0.0.1:{ports['vault']}",
         "ADMIN_SYNC_OFFBOARDING_KEY_FILE": str(secret("client-offboarding.pem")),
+        "ADMIN_SYNC_CONFIG": str(layout.checkout / "configs" / "iam"),
+        "ADMIN_SYNC_ACCESS_URL": f"http://127.0.0.1:{ports['access']}",
+        "ACCESS_BIND": f"127.0.0.1:{ports['access']}",
+        "ACCESS_DATABASE_URL": f"postgresql://access_app@{requests}",
+        "ACCESS_DATABASE_PASSWORD_FILE": str(secret("postgres-access_app")),
+        "ACCESS_OWNER_DATABASE_URL": f"postgresql://access_owner@{requests}",
+        "ACCESS_OWNER_DATABASE_PASSWORD_FILE": str(secret("postgres-access_owner")),
+        "ACCESS_RECONCILER_DATABASE_URL": f"postgresql://access_reconciler@{requests}",
+        "ACCESS_RECONCILER_DATABASE_PASSWORD_FILE": str(secret("postgres-access_reconciler")),
+        "ACCESS_ROSTER_FILE": str(layout.checkout / "configs" / "hr" / "roster.csv"),
         "VAULT_BIND": f"127.0.0.1:{ports['vault']}",
         "VAULT_WORKER_BIND": f"127.0.0.1:{ports['vault-worker']}",
         "VAULT_DATABASE_URL": f"postgresql://vault_app@{database}",

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from functools import partial
 
 from stack import (
+    access,
     control,
     install,
     keycloak,
@@ -69,6 +70,8 @@ class Up:
             "people": Step("one-time passwords", self._people, ("apply",)),
             "run-vault": Step("start vault-api", self._vault, ("migrate", "apply")),
             "run-vault-worker": Step("start vault worker", self._worker, ("migrate", "apply")),
+            "access-migrate": Step("schema of requests", self._access_migrate, ("run-postgres",)),
+            "run-access": Step("start access", self._access, ("access-migrate", "apply")),
             "run-session-broker": Step("start session-broker", self._session_broker, ("apply",)),
             "run-proxy": Step("start DMZ proxy", self._proxy, ("provision",)),
         }
@@ -195,6 +198,19 @@ class Up:
 
     def _vault(self) -> str | None:
         return self._started(vault.service(self._layout, self._ports, read(self._layout)), 60.0)
+
+    def _access_migrate(self) -> str | None:
+        layout = self._layout
+        wanted = {"inputs": digest([layout.checkout / "admin_sync" / "access" / "store"])}
+        stamp = layout.run / "access-migrated.json"
+        if read_json(stamp) == wanted:
+            return UNCHANGED
+        access.migrate(layout, self._commands, read(layout))
+        write_json(stamp, wanted)
+        return None
+
+    def _access(self) -> str | None:
+        return self._started(access.service(self._layout, self._ports, read(self._layout)), 60.0)
 
     def _worker(self) -> str | None:
         return self._started(vault.worker(self._layout, self._ports, read(self._layout)), 60.0)

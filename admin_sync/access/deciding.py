@@ -41,14 +41,14 @@ async def approve(
         known = await desk.configured.known()
         desk.gate.stepped_up(principal, known.document)
         watching = await desk.gate.allowed(principal, "audit:view")
-        async with desk.deciding(name) as (ledger, record):
+        async with desk.deciding(name) as (ledger, found):
             facts = known.facts(await ledger.now())
-            _known_to(facts, principal, record, watching=watching)
-            done, ended = record, await _over(ledger, record, facts)
+            _known_to(facts, principal, found, watching=watching)
+            done, ended = found, await _over(ledger, found, facts)
             if ended is None:
-                case = Case(ledger, facts, principal, record)
+                case = Case(ledger, facts, principal, found)
                 await _say_yes(case, await _judged(case, named_hash, capacity), comment)
-                done = (await ledger.find(record.request.number)) or record
+                done = (await ledger.find(found.request.number)) or found
         desk.told()
         # Said only now, because that it has expired was written in that transaction.
         if ended is not None:
@@ -62,17 +62,17 @@ async def deny(desk: Desk, principal: Principal, name: str, *, comment: str) -> 
         known = await desk.configured.known()
         desk.gate.stepped_up(principal, known.document)
         watching = await desk.gate.allowed(principal, "audit:view")
-        async with desk.deciding(name) as (ledger, record):
+        async with desk.deciding(name) as (ledger, found):
             facts = known.facts(await ledger.now())
-            _known_to(facts, principal, record, watching=watching)
-            done, ended = record, await _over(ledger, record, facts)
+            _known_to(facts, principal, found, watching=watching)
+            done, ended = found, await _over(ledger, found, facts)
             if ended is None:
-                if not _voices(facts, principal, record):
-                    raise answers.no_say(facts.speakers, principal, record)
-                request, by = record.request, principal.email or principal.subject
+                if not _voices(facts, principal, found):
+                    raise answers.no_say(facts.speakers, principal, found)
+                request, by = found.request, principal.email or principal.subject
                 await ledger.move(request.number, State.DENIED, at=facts.now, by=by, reason=comment)
-                await ledger.append(_line(principal, "request.denied", record, comment), number=request.number)
-                record = (await ledger.find(request.number)) or record
+                await ledger.append(_line(principal, "request.denied", found, comment), number=request.number)
+                done = (await ledger.find(request.number)) or found
         desk.told()
         if ended is not None:
             raise answers.not_open(ended)

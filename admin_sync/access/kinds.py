@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from admin_sync.access.chain import Need
 from admin_sync.access.refusal import Refusal
 from admin_sync.access.speakers import Speakers
+from admin_sync.bypass.code import Verifier
 from admin_sync.holdings import Way, ancestry, closure, group_roles, groups, holdings
 from admin_sync.load.document import Document
 from admin_sync.load.scalars import GroupPath, Name
@@ -64,7 +65,9 @@ class BreakGlassPayload(Payload):
 
 
 class BypassPayload(Payload):
-    """Nothing more: it is for the subject, for one login."""
+    """What recognises the half of the code that the person keeps (`admin_sync/bypass`)."""
+
+    half: Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,12 +226,13 @@ def _bypass_needs(document: Document, asked: Asked) -> tuple[Need, ...]:
     )
 
 
+def _bypass_refuses(document: Document, asked: Asked) -> Iterator[Refusal]:
+    if len(asked.environments) != 1:
+        yield Refusal("one-environment", "a bypass is one login, in one environment; ask for each by itself")
+
+
 def _nothing(document: Document, asked: Asked) -> Mapping[str, Way]:
     return {}
-
-
-def _no_refusal(document: Document, asked: Asked) -> Iterator[Refusal]:
-    yield from ()
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -265,7 +269,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             needs=_bypass_needs,
             longest=lambda document, asked: document.policies.break_glass.mfa_bypass.max_duration,
             gives=_nothing,
-            refuses=_no_refusal,
+            refuses=_bypass_refuses,
         ),
     )
 }

@@ -28,7 +28,7 @@ class RequestBody(_Body):
     kind: Literal["grant", "exception", "break_glass", "mfa_bypass"] = "grant"
     payload: dict[str, Any] = Field(
         description="By kind: grant {role} or {group}; exception the same and {rules: [name]}; break_glass {account}; "
-        "mfa_bypass {}"
+        "mfa_bypass {half: {salt, hash}}"
     )
     environments: list[Name] = Field(min_length=1, max_length=16)
     justification: Annotated[str, Field(strict=True, min_length=10, max_length=2000)]
