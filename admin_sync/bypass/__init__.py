@@ -6,9 +6,11 @@
     login: password, then both halves ─▶ aal2 in the session until the end, `amr` says mfa_bypass, the code is used up
 
     code.py     halves and what recognises them (pure)
+    carried.py  how a request and an approval carry a verifier (pure)
     account.py  the account in Keycloak: open, look at, withdraw
+    fulfil.py   an approved request takes effect; called by the reconciler
 
 Neither the person nor an approver can log in alone, and no server holds a code: the person has no second half, the
-approver neither the first half nor the password. What is checked at the login, and what such a session may not do, is in
-`realm/extension/…/bypass`.
+approver neither the first half nor the password. What is checked at the login, and what such a session may not do,
+is in `realm/extension/…/bypass`.
 """

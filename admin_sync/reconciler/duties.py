@@ -61,13 +61,19 @@ def _open_emergency(hand: Hand, record: Record) -> Mapping[str, Any]:
     return opening.fulfil(hand, record)
 
 
+def _open_bypass(hand: Hand, record: Record) -> Mapping[str, Any]:
+    from admin_sync.bypass import fulfil  # noqa: PLC0415
+
+    return fulfil.fulfil(hand, record)
+
+
 def _close_emergencies(hand: Hand) -> datetime | None:
     from admin_sync.break_glass import closing  # noqa: PLC0415
 
     return closing.work(hand)
 
 
-FULFILMENTS: Final[dict[str, Fulfilment]] = {"break_glass": _open_emergency}
+FULFILMENTS: Final[dict[str, Fulfilment]] = {"break_glass": _open_emergency, "mfa_bypass": _open_bypass}
 """By kind of request (`admin_sync/access/kinds.py`), for those that are no grant."""
 
 DUTIES: Final[list[Duty]] = [Duty("break-glass", timedelta(seconds=30), _close_emergencies)]
