@@ -79,6 +79,11 @@ class Layout:
         return self.state / "bundles"
 
     @property
+    def iam(self) -> Path:
+        """The repository of the configuration, with configs/iam in it: grants are committed here."""
+        return self.state / "iam"
+
+    @property
     def audit(self) -> Path:
         """Audit files: the names that other systems rely on for `.stack`, the state directory's own for any other."""
         return self.checkout / "observability" / "audit" if self.is_default else self.state / "audit"

@@ -1,0 +1,47 @@
+"""The repository of the configuration and the reconciler, as the stack runs them.
+
+`.stack/iam` is a Git repository of the stack's own: grants are committed there, and what an operator edits in
+the checkout's configs/iam is merged into it by every `make up`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stack.files import digest
+from stack.layout import Layout
+from stack.service import Service
+from stack.steps import UNCHANGED, Commands
+
+
+def repository(layout: Layout, commands: Commands, environment: Mapping[str, str]) -> str | None:
+    """Make the repository from the checkout's configs/iam, or merge that into it. Raises StepFailed."""
+    log = layout.logs / "repository.log"
+    commands.run(
+        [layout.python, "-m", "admin_sync.repository", layout.checkout / "configs" / "iam"],
+        log=log,
+        environment=environment,
+        cwd=layout.checkout,
+    )
+    said = log.read_text(errors="replace").strip().splitlines()[-1:]
+    return UNCHANGED if said == ["unchanged"] else "".join(said)[:120]
+
+
+def service(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, str]) -> Service:
+    """The reconciler. Alone of all services it has Keycloak's administration, the bundle's key and the repository."""
+    url = f"http://127.0.0.1:{ports['reconciler']}"
+    sources = [layout.checkout / name for name in ("admin_sync", "identity", "realm/base", "policy")]
+    others = ("VAULT_", "SESSION_BROKER_", "ACCESS_OWNER_", "ACCESS_DATABASE_", "PROXY_")
+    return Service(
+        name="reconciler",
+        command=(str(layout.venv / "bin" / "admin-sync"), "reconcile"),
+        url=url,
+        # Ready means that every realm is as declared, which may wait for a person; up is when it answers.
+        health=f"{url}/health/live",
+        cwd=str(layout.checkout),
+        environment={key: value for key, value in environment.items() if not key.startswith(others)},
+        death=15,
+        # A realm that is being written is finished; that takes seconds, or half a minute where Keycloak fails.
+        stop_seconds=40.0,
+        revision=digest([*sources, layout.environment]),
+    )
