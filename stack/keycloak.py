@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +56,9 @@ JAVA_OPTIONS = (
     "--add-opens=java.base/java.lang=ALL-UNNAMED",
     "--enable-native-access=ALL-UNNAMED",
 )
+
+KEPT_SECONDS = 24 * 3600
+"""How long a build is kept after a stack was last started on it."""
 
 ADMIN_CLIENT = "admin-sync"
 """The service account of the master realm that Keycloak makes at its first start and admin-sync acts as."""
@@ -127,6 +131,7 @@ def build(layout: Layout, commands: Commands) -> str | None:
     home = built_home(layout)
     with locked(layout.tools / "keycloak.lock"):
         if (home / ".complete").exists():
+            (home / ".complete").touch()
             return UNCHANGED
         shutil.rmtree(home, ignore_errors=True)
         # `kc.sh build` writes below lib/quarkus and we below providers; everything else stays one file on disk.
@@ -197,6 +202,11 @@ def built_home(layout: Layout) -> Path:
     return layout.tools / f"keycloak-{VERSION}-{name}"
 
 
+def ingredients(layout: Layout) -> tuple[Path, Path]:
+    """The distribution as it came and the extension's jar, once `fetch` and `package` are done."""
+    return _pristine(layout), _jar(layout)
+
+
 def _pristine(layout: Layout) -> Path:
     return layout.tools / f"keycloak-{VERSION}"
 
@@ -216,10 +226,15 @@ def _link(source: str, target: str) -> None:
 
 
 def _forget_old_builds(layout: Layout, *, keep: Path) -> None:
-    """Remove builds of earlier inputs that no process runs from."""
+    """Remove builds of earlier inputs that no process runs from, and that no stack was started on in the last day.
+
+    A server that crashed has no process until its supervisor starts it again, and needs its build then.
+    """
     running = b"".join(_command_lines())
     for old in layout.tools.glob(f"keycloak-{VERSION}-*"):
-        if old != keep and bytes(old) not in running:
+        mark = old / ".complete"
+        recent = mark.exists() and time.time() - mark.stat().st_mtime < KEPT_SECONDS
+        if old != keep and not recent and bytes(old) not in running:
             shutil.rmtree(old, ignore_errors=True)
 
 
