@@ -63,6 +63,14 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
+        self.openings = Gauge(
+            "access_break_glass_openings",
+            "Emergency accounts: not closed, closed or not and not reviewed, and those whose review is overdue.",
+            ("which",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
     def answered(self, endpoint: str, method: str, status: int, seconds: float) -> None:
         """Counts one answer and how long it took, in seconds."""
         self.requests.labels(endpoint, method if method in _METHODS else "other", str(status)).inc()
@@ -77,6 +85,11 @@ class Metrics:
         for each in decided:
             self.decided.labels(each.kind, each.outcome).set(each.count)
             self.mean.labels(each.kind, each.outcome).set(each.mean_seconds)
+
+    def emergencies(self, not_closed: int, not_reviewed: int, overdue: int) -> None:
+        """Sets how many openings of emergency accounts wait for what."""
+        for which, count in (("not_closed", not_closed), ("not_reviewed", not_reviewed), ("overdue", overdue)):
+            self.openings.labels(which).set(count)
 
     def render(self) -> bytes:
         """Prometheus' text format."""

@@ -23,6 +23,9 @@ from admin_sync.access.store.database import Database, DatabaseUnavailable
 from admin_sync.access.store.expiry import expire
 from admin_sync.access.store.ledger import SOURCE
 from admin_sync.access.store.migrate import needed_revision
+from admin_sync.break_glass.desk import EmergencyDesk
+from admin_sync.break_glass.proof import Signer
+from admin_sync.break_glass.store import Openings
 from identity.audit.shipper import Pending, Shipped, Shipper
 from identity.jwks import JwksCache
 from identity.opa import OpaClient
@@ -50,6 +53,7 @@ class Access:
     metrics: Metrics
     database: Database
     desk: Desk
+    emergencies: EmergencyDesk
     gate: Gate
     jwks: JwksCache
     shipper: Shipper
@@ -124,11 +128,14 @@ async def _build(settings: AccessSettings, stack: AsyncExitStack) -> Access:
         checkpoint_key=settings.audit_checkpoint_key(),
         mended=trail.record,
     )
+    desk = Desk(database, configured, gate, trail, node=settings.node, appended=pending.add)
+    signer = None if settings.approval_key_file is None else Signer.from_file(settings.approval_key_file)
     return Access(
         settings=settings,
         metrics=metrics,
         database=database,
-        desk=Desk(database, configured, gate, trail, node=settings.node, appended=pending.add),
+        desk=desk,
+        emergencies=EmergencyDesk(desk, Openings(database, settings.node), signer),
         gate=gate,
         jwks=jwks,
         shipper=shipper,

@@ -35,6 +35,8 @@ class AccessSettings(IdentitySettings, DatabaseSettings):
     """The configuration that grants are committed to: read, never written."""
     roster_file: Path | None = Field(default=None, validation_alias="ACCESS_ROSTER_FILE")
     """The HR roster (CSV or SCIM-shaped JSON). Without it nobody is employed, so nobody approves anything."""
+    approval_key_file: Path | None = Field(default=None, validation_alias="ACCESS_APPROVAL_KEY_FILE")
+    """The Ed25519 key (PEM) that tells the vault of an approved opening; without it no emergency account is opened."""
     audit_lag_seconds: float = Field(default=30.0, gt=0, le=3600, validation_alias="ACCESS_AUDIT_LAG_SECONDS")
     """How far the audit file may fall behind the database before the service says that it is not ready."""
 

@@ -10,13 +10,14 @@ from admin_sync.access.campaigns.endpoints import router as campaigns
 from admin_sync.access.configured import NotConfigured
 from admin_sync.access.service import Access
 from admin_sync.access.store.database import BrokenRule, DatabaseUnavailable
+from admin_sync.break_glass.endpoints import router as break_glass
 from identity import problem
 from identity.body import BodyLimit
 from identity.observed import Observed
 from identity.trace import TraceMiddleware
 
-ROUTERS = (requests.router, campaigns, health.router)
-"""What is served. Campaigns, emergency accounts and bypasses add theirs here."""
+ROUTERS = (requests.router, campaigns, break_glass, health.router)
+"""What is served. Bypasses add theirs here."""
 
 
 def create_app(access: Access) -> FastAPI:

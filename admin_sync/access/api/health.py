@@ -47,6 +47,7 @@ async def ready(access: Service) -> Response:
 async def metrics(access: Service) -> Response:
     """Counters of this process, and what PostgreSQL says about requests."""
     access.metrics.told(await standing(access.database), await decided(access.database))
+    access.metrics.emergencies(*await access.emergencies.figures())
     return Response(access.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
