@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from joserfc.jwk import ECKey
 
+from admin_sync.break_glass.proof import Signer
 from admin_sync.bundle.keys import create_key
 from admin_sync.bundle.opa_config import opa_config, render_config
+from identity.secret import Secret
 from stack import settings
 from stack.files import read_json, write
 from stack.keycloak import ADMIN_CLIENT
@@ -51,6 +53,15 @@ def audit_key(layout: Layout) -> None:
         key = ed25519.Ed25519PrivateKey.generate()
         _once(private, _private_pem(key))
         _once(layout.secret("audit-checkpoint.pub"), _public_pem(key))
+
+
+def approval_key(layout: Layout) -> None:
+    """The Ed25519 pair by which the access service tells the vault that an emergency account may be opened."""
+    private, public = layout.secret("access-approval.pem"), layout.secret("access-approval.json")
+    if not private.exists() or not public.exists():
+        made = _private_pem(ed25519.Ed25519PrivateKey.generate())
+        write(private, made)
+        write(public, Signer(Secret(made)).key_set())
 
 
 def bundle_key(layout: Layout) -> None:
@@ -88,6 +99,7 @@ def main() -> None:
     clients = clients_of(configuration)
     words(layout)
     audit_key(layout)
+    approval_key(layout)
     bundle_key(layout)
     client_keys(layout, clients)
     write(

@@ -50,7 +50,7 @@ def _program(
 ) -> Service:
     url = f"http://127.0.0.1:{port}"
     sources = [layout.checkout / package for package in ("vault_api", "identity")]
-    owner = ("VAULT_OWNER_", "ADMIN_SYNC_")
+    owner = ("VAULT_OWNER_", "ADMIN_SYNC_", "ACCESS_")
     return Service(
         name=name,
         command=(str(layout.python), "-m", "vault_api", *arguments),

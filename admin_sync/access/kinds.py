@@ -204,6 +204,8 @@ def _break_glass_refuses(document: Document, asked: Asked) -> Iterator[Refusal]:
     accounts = document.policies.break_glass.accounts
     if isinstance(asked.payload, BreakGlassPayload) and asked.payload.account not in accounts:
         yield Refusal("unknown-account", f"there is no such account; there are {', '.join(accounts) or 'none'}")
+    if len(asked.environments) != 1:
+        yield Refusal("one-environment", "an emergency account is opened in one environment; ask for each by itself")
 
 
 def _bypass_needs(document: Document, asked: Asked) -> tuple[Need, ...]:
