@@ -64,7 +64,8 @@ class Connection:
         self._token = Token(account, self._pool)
         self.url = account.url
         """Keycloak's address."""
-        self._budget = budget
+        self.budget = budget
+        """Seconds for which a request is tried again; whoever has something more urgent to do takes it down."""
         self._count_lock = threading.Lock()
         self.parallel = parallel
         """How many requests its users should have under way at once."""
@@ -146,7 +147,7 @@ class Connection:
 
     def _patiently(self, passing: type[NotReachable], attempt: Callable[[], Result]) -> Result:
         """What an attempt gives, tried again while it fails for a passing reason and the budget lasts."""
-        end = time.monotonic() + self._budget
+        end = time.monotonic() + self.budget
         pause = _FIRST_PAUSE
         while True:
             try:

@@ -102,7 +102,10 @@ class _Run:
         except Interrupted:
             raise
         except _EXPECTED as problem:
-            self.away.extend([str(problem)] if isinstance(problem, NotReachable) else ())
+            if isinstance(problem, NotReachable):
+                self.away.append(str(problem))
+                # It had its time; what does not need it comes first now.
+                self.case.connection.budget = 0.0
             self.journal.add(FAILED, step=step.code, place=place, item=None, reason=str(problem))
             return False
         for name in earlier.keys() - {item.name for item in items}:
