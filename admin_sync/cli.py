@@ -19,6 +19,7 @@ from admin_sync.commands import (
     applying,
     asking,
     auditing,
+    breaking_glass,
     bundle,
     certifying,
     completion,
@@ -30,6 +31,7 @@ from admin_sync.commands import (
     offboarding,
     planning,
     reconciling,
+    rotating,
     schema,
 )
 from admin_sync.console import BAD_INPUT, FAILED, Console, speak_utf8
@@ -45,12 +47,14 @@ GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     (None, monitoring.app),
     (None, reconciling.app),
     (None, linking.app),
+    (None, rotating.app),
     (None, offboarding.app),
     (None, schema.app),
     (None, completion.app),
     ("bundle", bundle.app),
     ("audit", auditing.app),
     ("certify", certifying.app),
+    ("break-glass", breaking_glass.app),
 )
 """In the order of the help. The commands of a group without a name belong to the program itself."""
 
