@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -20,8 +20,12 @@ async def migrate(url: str, password: str) -> str:
     `url` is a `postgresql://` address without a password. Safe to repeat; revisions are transactional,
     so a run that is killed leaves the schema at the last whole one.
     """
-    address = make_url(url).set(drivername="postgresql+asyncpg", password=password)
-    engine = create_async_engine(address, poolclass=NullPool)
+
+    async def connect() -> asyncpg.Connection:
+        # By asyncpg itself, as the service does: SQLAlchemy knows nothing of `sslmode` and `sslrootcert` in an address.
+        return await asyncpg.connect(url, password=password)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_upgrade)
