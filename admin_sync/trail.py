@@ -110,6 +110,18 @@ class Trail:
             )
         )
 
+    def onboarding(self, what: str, resource: str) -> None:
+        """An account is about to be made for somebody who joined, and the person to be invited."""
+        self._append(
+            AuditEvent(
+                event=f"onboarding.{what}",
+                outcome="success",
+                actor=self._actor,
+                action="onboard",
+                resource=resource,
+            )
+        )
+
     def offboarding(self, what: str, email: str, author: str, reason: str | None, *, failed: bool = False) -> None:
         """An offboarding began or ended, or somebody was reinstated."""
         self._append(
@@ -145,6 +157,19 @@ class Trail:
                 actor=self._actor,
                 action="freeze",
                 resource=f"{realm} ({people} people, {kept} kept)",
+            )
+        )
+
+    def rotated(self, realm: str, client: str, why: str, problem: str | None = None) -> None:
+        """A client's static secret was replaced, or could not be."""
+        self._append(
+            AuditEvent(
+                event="secret.rotated",
+                outcome="success" if problem is None else "failure",
+                actor=self._actor,
+                action="rotate-secrets",
+                resource=f"{realm}/client/{client}",
+                reason=problem or why,
             )
         )
 
