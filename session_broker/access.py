@@ -51,6 +51,11 @@ class TokenKind(StrEnum):
     ACCESS = "access_token"
 
 
+def _local(host: str) -> bool:
+    """Whether a host name can only mean this machine (RFC 6761 gives `localhost` and what is below it that meaning)."""
+    return host in _LOOPBACK or host.endswith(".localhost")
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -76,7 +81,7 @@ class ProviderRule(_Part):
     @classmethod
     def _https_or_here(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if parts.scheme == "https" or (parts.scheme == "http" and _local(parts.hostname or "")):
             return value
         raise ValueError("must be https; plain http is for the loopback alone")
 

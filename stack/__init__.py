@@ -26,6 +26,7 @@ is not ours is never signalled; all of it works as root and as an ordinary user,
     vault.py          vault-api: root key, schema, run
     access.py         requests for access: schema, run
     session_broker.py the token exchange: run
+    reconciler.py     the repository of the configuration, and the reconciler: run
     proxy.py          the DMZ proxy: render its configuration, run the machine's nginx on it
     provision.py      secrets, key pairs, OPA's configuration and `.stack/env`
     settings.py       every setting of the product's programs

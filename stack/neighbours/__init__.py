@@ -29,17 +29,17 @@ ISSUERS = ("workforce", "mock", "ci")
 
 def fetch(layout: Layout, commands: Commands) -> str | None:
     """Have the server's jars in the tools, fetched again when the pom changes."""
-    jars = _jars(layout)
+    place = jars(layout)
     with locked(layout.tools / "neighbours.lock"):
-        if (jars / ".complete").exists():
+        if (place / ".complete").exists():
             return UNCHANGED
         maven(
-            ["-f", HERE / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"],
+            ["-f", HERE / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={place}"],
             layout,
             commands,
             log="neighbours",
         )
-        (jars / ".complete").touch()
+        (place / ".complete").touch()
     return None
 
 
@@ -48,7 +48,7 @@ def service(layout: Layout, port: int) -> Service:
     return Service(
         name="neighbours",
         command=(
-            str(java()), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx128m", "-cp", f"{_jars(layout)}{os.sep}*",
+            str(java()), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx128m", "-cp", f"{jars(layout)}{os.sep}*",
             "no.nav.security.mock.oauth2.StandaloneMockOAuth2ServerKt",
         ),
         url=f"http://localhost:{port}",
@@ -62,5 +62,6 @@ def service(layout: Layout, port: int) -> Service:
     )  # fmt: skip
 
 
-def _jars(layout: Layout) -> Path:
+def jars(layout: Layout) -> Path:
+    """Where the server's jars lie."""
     return layout.tools / f"neighbours-{digest([HERE / 'pom.xml'])[:12]}"
