@@ -33,7 +33,7 @@ from stack.up import Up
 def up(layout: Layout, arguments: argparse.Namespace) -> int:
     """Install, start, configure; on the first run tell the story once."""
     owner = known(arguments.owner) if arguments.owner else None
-    Up(layout, owner=owner).bring(arguments.only)
+    Up(layout, owner=owner).bring(arguments.only, without=arguments.without)
     if arguments.only or arguments.no_story:
         return 0
     told = layout.run / "story-told"
@@ -134,6 +134,7 @@ def main() -> int:
         command.set_defaults(action=action)
         if name == "up":
             command.add_argument("--only", nargs="+", default=(), metavar="SERVICE", help="these and what they need")
+            command.add_argument("--without", nargs="+", default=(), metavar="SERVICE", help="all but these")
             command.add_argument("--no-story", action="store_true", help="do not tell the story on the first run")
             command.add_argument("--owner", type=int, metavar="PID", help="stop by itself when this process is gone")
         if name == "logs":

@@ -17,6 +17,7 @@ DEFAULTS: Mapping[str, int] = {
     "neighbours": 8090,
     "paper-broker": 8091,
     "session-broker": 8300,
+    "reconciler": 8320,
     "access": 8500,
     "proxy": 8280,
 }

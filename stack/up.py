@@ -16,6 +16,7 @@ from stack import (
     postgres,
     prerequisites,
     proxy,
+    reconciler,
     session_broker,
     vault,
 )
@@ -66,12 +67,16 @@ class Up:
             "run-paper-broker": Step("start the practice broker", self._paper_broker, ("provision",)),
             "run-keycloak": Step("start Keycloak", self._keycloak, ("build", "run-postgres")),
             "migrate": Step("vault schema", self._migrate, ("kms", "run-postgres")),
-            "apply": Step("apply configs/iam", self._apply, ("run-keycloak", "run-opa", "run-neighbours")),
+            "repository": Step("repository of configs/iam", self._repository, ("provision",)),
+            "apply": Step(
+                "apply configs/iam", self._apply, ("repository", "run-keycloak", "run-opa", "run-neighbours")
+            ),
             "people": Step("one-time passwords", self._people, ("apply",)),
             "run-vault": Step("start vault-api", self._vault, ("migrate", "apply")),
             "run-vault-worker": Step("start vault worker", self._worker, ("migrate", "apply")),
             "access-migrate": Step("schema of requests", self._access_migrate, ("run-postgres",)),
             "run-access": Step("start access", self._access, ("access-migrate", "apply")),
+            "run-reconciler": Step("start reconciler", self._reconciler, ("access-migrate", "apply")),
             "run-session-broker": Step("start session-broker", self._session_broker, ("apply",)),
             "run-proxy": Step("start DMZ proxy", self._proxy, ("provision",)),
         }
@@ -82,8 +87,9 @@ class Up:
         steps = self.steps()
         run({name: steps[name] for name in INSTALL}, self._commands, terse=True)
 
-    def bring(self, only: Collection[str] = ()) -> None:
-        """Bring up the services named in `only` and what they need; all if it is empty. Raises StepFailed."""
+    def bring(self, only: Collection[str] = (), *, without: Collection[str] = ()) -> None:
+        """Bring up the services named in `only` and what they need, all if it is empty, and leave out those in
+        `without`. Raises StepFailed."""
         started = time.monotonic()
         layout = self._layout
         self._check()
@@ -96,7 +102,8 @@ class Up:
             self._ports = {**told, **choose(read_json(layout.run / "ports.json"), wanted=wanted)}
             write_json(layout.run / "ports.json", self._ports)
             self._roster = control.Roster(layout, ports=self._ports)
-            run(_needed(self.steps(), only), self._commands, started=started)
+            steps = {name: step for name, step in self.steps().items() if name.removeprefix("run-") not in without}
+            run(_needed(steps, only), self._commands, started=started)
         say(f"{time.monotonic() - started:6.1f} s  done")
 
     def _check(self) -> None:
@@ -176,7 +183,7 @@ class Up:
             self._applied = False
             return UNCHANGED
         self._commands.run(
-            [layout.venv / "bin" / "admin-sync", "apply", "--config", checkout / "configs" / "iam"],
+            [layout.venv / "bin" / "admin-sync", "apply", "--config", layout.iam / "configs" / "iam", "--wait", "60"],
             log=layout.logs / "apply.log",
             environment=read(layout),
             cwd=checkout,
@@ -211,6 +218,12 @@ class Up:
 
     def _access(self) -> str | None:
         return self._started(access.service(self._layout, self._ports, read(self._layout)), 60.0)
+
+    def _repository(self) -> str | None:
+        return reconciler.repository(self._layout, self._commands, read(self._layout))
+
+    def _reconciler(self) -> str | None:
+        return self._started(reconciler.service(self._layout, self._ports, read(self._layout)), 60.0)
 
     def _worker(self) -> str | None:
         return self._started(vault.worker(self._layout, self._ports, read(self._layout)), 60.0)

@@ -130,7 +130,8 @@ def stack() -> Iterator[Stack]:
     with locked(layout.tools / f"{layout.state.name}.lock"):
         run_stack(layout, "reset")
         try:
-            run_stack(layout, "up", "--no-story", f"--owner={os.getpid()}")
+            # The reconciler would undo what a test applies to a realm; tests that are about it start it.
+            run_stack(layout, "up", "--no-story", f"--owner={os.getpid()}", "--without", "reconciler")
             yield Stack(
                 layout,
                 control.state(layout)["urls"],

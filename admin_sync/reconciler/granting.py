@@ -118,6 +118,10 @@ def _committed(
             branch=f"access-{request.id}",
         ) as change:
             opened = True
+            done = repository.granted_by(request.id)
+            if done is not None:
+                # Another reconciler had the lock before us.
+                return Granted(record, done)
             found = problems(change.document, roster, record, others(requests, change.document, roster, request), now)
             if found:
                 raise Unfit("; ".join(map(str, found)))
