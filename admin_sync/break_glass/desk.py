@@ -1,7 +1,7 @@
 """What people do with openings: fetch the proof, close early, review. Each is one transaction with its audit line.
 
-Who reviews is who could have approved and did not: a member of the approvers' group, neither the opener nor one of
-those who agreed, whichever account they use.
+Who reviews is who could have approved and did not, or an owner of the role that an opening gives: neither the opener
+nor one of those who agreed, whichever account they use.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from admin_sync.access.request import Record, number_of
 from admin_sync.access.rules import Facts
 from admin_sync.access.speakers import Matter
 from admin_sync.access.state import State
-from admin_sync.break_glass.accounts import address
+from admin_sync.break_glass.accounts import address, role
 from admin_sync.break_glass.proof import Approved, Proof, Signer
 from admin_sync.break_glass.stage import Opening, Review, Verdict
 from admin_sync.break_glass.store import Openings
@@ -156,10 +156,24 @@ class EmergencyDesk:
 def _shown(facts: Facts, principal: Principal, opening: Opening) -> Shown:
     me = facts.speakers.person(principal.email or "")
     # Not as the request has it: whoever agreed has a say about closing, and only a review is for others alone.
-    matter = Matter((opening.environment,), opening.opener, opening.opener)
-    capacities = set(facts.document.policies.break_glass.approvals)
-    has_say = any(facts.speakers.voice(principal.email or "", one, matter) is not None for one in capacities)
+    has_say = _has_say(facts, principal.email or "", opening)
     return Shown(opening, facts.now, me == opening.opener or has_say, has_say and opening.may_review(me))
+
+
+def _has_say(facts: Facts, email: str, opening: Opening) -> bool:
+    """Whether somebody is of those who could have agreed, or owns the role that an opening gives."""
+    matter = Matter((opening.environment,), opening.opener, opening.opener)
+    document = facts.document
+    if any(facts.speakers.voice(email, one, matter) for one in set(document.policies.break_glass.approvals)):
+        return True
+    given = role(document)
+    owners = frozenset(document.roles.roles[given].owners if given is not None else ())
+    voices = (
+        facts.speakers.voice(email, name, matter)
+        for name, one in document.policies.access_requests.approvers.items()
+        if one.source == "role_owners"
+    )
+    return any(voice is not None and voice.owners & owners for voice in voices)
 
 
 def _about(opening: Opening) -> dict[str, str]:
@@ -185,7 +199,7 @@ def _no_review(facts: Facts, principal: Principal, opening: Opening) -> Problem:
         403,
         "own-opening" if part else "no-say",
         "Nobody reviews what they had a part in" if part else "You have no say about this opening",
-        "Somebody else of the approvers' group has to review it, neither the opener nor one who agreed.",
+        "Somebody else of the approvers' group, or an owner of the role, has to review it.",
         reason="self_review" if part else "no_say",
     )
 
