@@ -61,6 +61,10 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ADMIN_SYNC_MONITOR_SECRET_FILE": "the file with the secret that signs them: 24 bytes or more, or `whsec_…`",
     "ADMIN_SYNC_MONITOR_STATE_DIR": "where `monitor` keeps how far it has read; `observability/monitor` without it",
     "ADMIN_SYNC_MONITOR_LISTEN": "where `monitor` serves its metrics; `127.0.0.1:8310` without it, port 0 for nowhere",
+    "ADMIN_SYNC_OFFBOARDING_DIR": "where `offboard` keeps its journals; `offboarding` beside the audit files without it",
+    "ADMIN_SYNC_OFFBOARDING_CLIENT_ID": "the client that ends leases in the vaults; `offboarding` without it",
+    "ADMIN_SYNC_OFFBOARDING_KEY_FILE": "the file with that client's private key",
+    "ADMIN_SYNC_VAULTS": "the vault of each environment, `dev=https://vault.example,…`, or `none`",
     "NO_COLOR": "no colours, whatever its value",
     "CI": "no progress lines, whatever its value",
 }
