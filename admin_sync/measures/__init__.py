@@ -5,6 +5,10 @@
     subject.py   what a measure may ask for: each part is had when it is first wanted
     sessions.py  share of interactive sessions with a hardware factor
     credentials.py  share of service accounts that hold no secret, or nothing at all
+    access.py    how long people wait for a yes or a no; whether a certification is overdue
+    decisions.py what the policy engine refused, by environment
+    identities.py  people with grants and accounts whom the HR roster does not have
+    exposition.py  the same numbers in Prometheus' text format
 
 A new measure is a function from `Subject` to numbers and a line in `MEASURES`. One that cannot be taken raises
 `Untaken` with the reason, and the others are taken all the same.
@@ -16,7 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from admin_sync.measures.access import certifications, time_to_decide
 from admin_sync.measures.credentials import credentials_of_clients
+from admin_sync.measures.decisions import denials
+from admin_sync.measures.identities import orphans
 from admin_sync.measures.sessions import factors_of_sessions
 from admin_sync.measures.subject import Subject, Untaken
 from admin_sync.model import Json
@@ -44,4 +51,8 @@ MEASURES: Final[Sequence[Measure]] = (
         "share of service accounts that a platform vouches for, and of those without a static secret",
         credentials_of_clients,
     ),
+    Measure("time_to_decide", "mean time to approve or reject a request for access, in seconds", time_to_decide),
+    Measure("policy_denials", "what the policy engine refused, by environment", denials),
+    Measure("orphaned_identities", "people with grants, and accounts, whom the HR roster does not have", orphans),
+    Measure("certification", "whether a certification is overdue, and what is undecided in it", certifications),
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from admin_sync.commands.options import Options
 from admin_sync.load.document import Document
 from admin_sync.monitor.follow import family
+from admin_sync.roster import Roster, read
 from admin_sync.sync import Session
 
 
@@ -41,6 +42,14 @@ class Subject:
     def session(self) -> Session:
         """Keycloak. Raises Misconfigured and KeycloakProblem."""
         return self.options.session(self.document)
+
+    @cached_property
+    def roster(self) -> Roster:
+        """The HR roster. Raises InvalidInput, and Untaken where none is named."""
+        path = self.options.environ.get("ACCESS_ROSTER_FILE")
+        if not path:
+            raise Untaken("set ACCESS_ROSTER_FILE to the HR roster")
+        return read(Path(path))
 
     def environments(self) -> tuple[str, ...]:
         """The environments that the run is about. Raises InvalidInput."""

@@ -55,7 +55,7 @@ def parsed(text: bytes) -> Line | None:
     return Line(
         event=record["event"],
         success=record.get("outcome") == "success",
-        time=_instant(record.get("occurred_at") or record.get("time")),
+        time=instant(record.get("occurred_at") or record.get("time")),
         source=_text(record, "source") or "",
         node=_text(record, "node") or "",
         seq=record["seq"] if type(record.get("seq")) is int else 0,
@@ -96,7 +96,8 @@ def _text(record: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _instant(value: Any) -> datetime:
+def instant(value: Any) -> datetime:
+    """An RFC 3339 time; the beginning of all times for what is none."""
     try:
         found = datetime.fromisoformat(value)
     except (TypeError, ValueError):

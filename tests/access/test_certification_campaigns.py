@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from certification_world import address, configured, rostered
-from conftest import Postgres
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from repository_world import git
 
@@ -21,7 +22,6 @@ from admin_sync.access.campaigns.deciding import Answered, Deciding, NoCampaign,
 from admin_sync.access.campaigns.office import Office
 from admin_sync.access.configured import Known
 from admin_sync.access.store.database import BrokenRule, Database, DatabaseUnavailable
-from admin_sync.access.store.migrate import migrate
 from admin_sync.certification import run
 from admin_sync.certification.item import Item
 from admin_sync.certification.outcome import Verdict
@@ -44,6 +44,8 @@ ROWS = [
 ]
 PEOPLE = [("boss", "-"), *((name, "boss") for name in ("ann", "ben", "cy", "sam", "sue", "rob"))]
 QUARTER = "2026Q4"
+
+_numbers = itertools.count(1)
 
 
 def person(name: str) -> Principal:
@@ -113,21 +115,18 @@ class World:
 
 
 @pytest.fixture
-async def world(postgres: Postgres, tmp_path: Path) -> AsyncIterator[World]:
-    owner = postgres.dsn("access_owner")
-    await migrate(owner.replace(f":{postgres.passwords['access_owner']}", "", 1), postgres.passwords["access_owner"])
+async def world(postgres: Any, access_template: str, tmp_path: Path) -> AsyncIterator[World]:
+    name = f"certification_{next(_numbers)}"
+    admin = await asyncpg.connect(postgres.dsn("postgres", "postgres"))
+    await admin.execute(f"CREATE DATABASE {name} OWNER access_owner TEMPLATE {access_template}")
+    await admin.close()
     tree = tmp_path / "tree"
     configured(tree / "configs" / "iam", ROWS)
     git(tree, "init", "--quiet", "--initial-branch=main")
     git(tree, "add", "--all")
     git(tree, "commit", "--quiet", "--message=The configuration")
-    connection = await asyncpg.connect(owner)
-    await connection.execute(
-        "TRUNCATE access.campaign, access.campaign_item, access.campaign_decision, access.audit, access.request CASCADE"
-    )
-    await connection.close()
     databases = [
-        await Database.connect(postgres.dsn(role), postgres.passwords[role], size=4)
+        await Database.connect(postgres.dsn(role, name), postgres.passwords[role], size=4)
         for role in ("access_app", "access_reconciler")
     ]
     try:
