@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from stack import files
 from stack.files import digest
 from stack.layout import Layout
 from stack.service import Service
@@ -17,6 +18,8 @@ from stack.steps import UNCHANGED, Commands
 def repository(layout: Layout, commands: Commands, environment: Mapping[str, str]) -> str | None:
     """Make the repository from the checkout's configs/iam, or merge that into it. Raises StepFailed."""
     log = layout.logs / "repository.log"
+    # A copy of its own: who is hired in a story is not hired in the checkout.
+    files.write(layout.roster, (layout.checkout / "configs" / "hr" / "roster.csv").read_text())
     commands.run(
         [layout.python, "-m", "admin_sync.repository", layout.checkout / "configs" / "iam"],
         log=log,
@@ -31,7 +34,7 @@ def service(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, 
     """The reconciler. Alone of all services it has Keycloak's administration, the bundle's key and the repository."""
     url = f"http://127.0.0.1:{ports['reconciler']}"
     sources = [layout.checkout / name for name in ("admin_sync", "identity", "realm/base", "policy")]
-    others = ("VAULT_", "SESSION_BROKER_", "ACCESS_OWNER_", "ACCESS_DATABASE_", "PROXY_")
+    others = ("VAULT_", "SESSION_BROKER_", "ACCESS_OWNER_", "ACCESS_DATABASE_", "ACCESS_APPROVAL_", "PROXY_")
     return Service(
         name="reconciler",
         command=(str(layout.venv / "bin" / "admin-sync"), "reconcile"),
