@@ -1,0 +1,151 @@
+"""mfa-bypass: one login without the second factor, with a code of which two people have a half each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from admin_sync.commands.arguments import command, group
+from admin_sync.commands.login import LoginProblem
+from admin_sync.commands.options import Options
+from admin_sync.console import DONE, NOT_ALLOWED
+from admin_sync.desired import realm_name
+from admin_sync.errors import AdminSyncError, Misconfigured
+from admin_sync.load.document import Document
+from admin_sync.settings import seconds
+
+if TYPE_CHECKING:
+    from admin_sync.bypass.account import Accounts, Code
+    from admin_sync.bypass.client import BypassCalls
+
+app = group("Emergency MFA bypass: one login without the second factor, after two people agreed.")
+
+Person = Annotated[str, typer.Argument(metavar="EMAIL", help="Whom the code is of.")]
+Subject = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Whom it is for. Default: you.")]
+Request = Annotated[str, typer.Argument(metavar="REQUEST", help="The request, such as REQ-000042.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="What happened; at least ten characters.")]
+Comment = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="How you know who asks.")]
+Duration = Annotated[
+    str | None, typer.Option("--for", metavar="DURATION", help="How long, such as 1h. Default: as long as may be.")
+]
+
+
+class NoCode(AdminSyncError):
+    """The account has no such code."""
+
+    exit_code = NOT_ALLOWED
+
+
+@command(app, "request")
+def request_(options: Options, *, why: Why, user: Subject = None, duration: Duration = None) -> int:
+    """Ask for a code, in the environment of --env, and get the person's half of it. It is shown once."""
+    document = options.document()
+    environment = _one(options, document)
+    longest = document.policies.break_glass.mfa_bypass.max_duration
+    span = longest if duration is None else timedelta(seconds=seconds("--for", duration))
+    with _calls(options, document) as calls:
+        made = calls.ask(user, environment, why, datetime.now(UTC) + span)
+    waiting = "; ".join(f"{one['capacity']}: {', '.join(one['who'])}" for one in made.request.get("waiting_for", ()))
+    told = made.request
+    _tell(
+        options,
+        {"request": dict(told), "own_half": made.text},
+        [
+            f"{told['id']}: one login of {told['subject']} in {environment}, until {told['expires']}",
+            f"your half of the code: {made.text}   (it is not shown again)",
+            f"the other half comes from whoever of security agrees; waiting for {waiting or 'nobody'}",
+        ],
+    )
+    return DONE
+
+
+@command(app, "approve")
+def approve(options: Options, *, request: Request, comment: Comment = None) -> int:
+    """Agree to a request for security, and get the half that you hand to the person. It is shown once."""
+    document = options.document()
+    with _calls(options, document) as calls:
+        found = calls.find(request)
+        made = calls.approve(found, comment)
+    told = made.request
+    _tell(
+        options,
+        {"request": dict(told), "handed_half": made.text},
+        [
+            f"{told['id']}: {told['state']}; {told['subject']} in {told['environments'][0]}, until {told['expires']}",
+            f"the half to hand over: {made.text}   (it is not shown again)",
+            f"tell it to {told['subject']} in person or by a call that you make, and never by mail or chat",
+        ],
+    )
+    return DONE
+
+
+@command(app, "status")
+def status(options: Options, *, person: Person) -> int:
+    """Say what became of somebody's latest code, in the environment of --env."""
+    document = options.document()
+    found = _accounts(options, document).find(person)
+    if found is None:
+        raise NoCode(f"{person} never had a code there")
+    _told(options, person, found)
+    return DONE
+
+
+@command(app, "withdraw")
+def withdraw(options: Options, *, person: Person, request: Request) -> int:
+    """Close somebody's code at once, in the environment of --env. A session that it proved is ended by `offboard`,
+    `bundle freeze`, or Keycloak's console."""
+    document = options.document()
+    found = _accounts(options, document).withdraw(person, request)
+    if found is None:
+        raise NoCode(f"{person} has no code of {request} there")
+    _told(options, person, found)
+    return DONE
+
+
+def _one(options: Options, document: Document) -> str:
+    environments = options.wanted(document)
+    if len(environments) != 1:
+        raise Misconfigured("name one environment with --env: a code is for one login in one of them")
+    return environments[0]
+
+
+def _accounts(options: Options, document: Document) -> Accounts:
+    from admin_sync.bypass.account import Accounts  # noqa: PLC0415 - with an HTTP client that few commands need
+    from admin_sync.keycloak.connection import Connection  # noqa: PLC0415
+
+    realm = realm_name(document, _one(options, document))
+    return Accounts(Connection(options.settings().account()), realm)
+
+
+@contextmanager
+def _calls(options: Options, document: Document) -> Iterator[BypassCalls]:
+    """The person at the keyboard, at the access service. Raises Misconfigured and LoginProblem."""
+    from admin_sync.bypass.client import BypassCalls  # noqa: PLC0415
+    from identity.login import LoginFailed, PersonSession, folder, registration  # noqa: PLC0415
+    from identity.login.commands import exit_code  # noqa: PLC0415
+
+    url = options.environ.get("ADMIN_SYNC_ACCESS_URL")
+    if not url:
+        raise Misconfigured("set ADMIN_SYNC_ACCESS_URL: the service that keeps requests (docs/access-requests.md)")
+    try:
+        session = PersonSession(registration(options.environ), folder(options.environ))
+        yield BypassCalls(session, url, lambda environment: realm_name(document, environment))
+    except LoginFailed as failed:
+        raise LoginProblem(str(failed), exit_code(failed.code)) from None
+
+
+def _told(options: Options, person: str, code: Code) -> None:
+    told = {"user": person, "request": code.request, "state": code.state, "ends": code.ends.isoformat()}
+    line = f"{code.request}: {code.state}, until {code.ends:%Y-%m-%d %H:%M} UTC, {code.failures} wrong"
+    _tell(options, {**told, "failures": code.failures}, [line])
+
+
+def _tell(options: Options, told: dict[str, Any], lines: list[str]) -> None:
+    if options.console.as_json:
+        options.console.json(told)
+    else:
+        options.console.data("".join(f"{line}\n" for line in lines))
