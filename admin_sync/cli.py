@@ -21,6 +21,7 @@ from admin_sync.commands import (
     auditing,
     breaking_glass,
     bundle,
+    bypassing,
     certifying,
     completion,
     doctor,
@@ -32,6 +33,7 @@ from admin_sync.commands import (
     onboarding,
     planning,
     reconciling,
+    requesting,
     rotating,
     schema,
 )
@@ -43,6 +45,7 @@ GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     (None, adopting.app),
     (None, asking.app),
     (None, login.app),
+    (None, requesting.app),
     (None, doctor.app),
     (None, measuring.app),
     (None, monitoring.app),
@@ -57,6 +60,7 @@ GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     ("audit", auditing.app),
     ("certify", certifying.app),
     ("break-glass", breaking_glass.app),
+    ("mfa-bypass", bypassing.app),
 )
 """In the order of the help. The commands of a group without a name belong to the program itself."""
 

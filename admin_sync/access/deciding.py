@@ -40,10 +40,9 @@ async def approve(
     async with desk.recorded(principal, "request.approve", name):
         known = await desk.configured.known()
         desk.gate.stepped_up(principal, known.document)
-        watching = await desk.gate.allowed(principal, "audit:view")
         async with desk.deciding(name) as (ledger, found):
             facts = known.facts(await ledger.now())
-            _known_to(facts, principal, found, watching=watching)
+            _known_to(facts, principal, found)
             done, ended = found, await _over(ledger, found, facts)
             if ended is None:
                 case = Case(ledger, facts, principal, found)
@@ -61,10 +60,9 @@ async def deny(desk: Desk, principal: Principal, name: str, *, comment: str) -> 
     async with desk.recorded(principal, "request.deny", name):
         known = await desk.configured.known()
         desk.gate.stepped_up(principal, known.document)
-        watching = await desk.gate.allowed(principal, "audit:view")
         async with desk.deciding(name) as (ledger, found):
             facts = known.facts(await ledger.now())
-            _known_to(facts, principal, found, watching=watching)
+            _known_to(facts, principal, found)
             done, ended = found, await _over(ledger, found, facts)
             if ended is None:
                 if not _voices(facts, principal, found):
@@ -155,9 +153,9 @@ async def _say_yes(case: Case, voice: Voice, comment: str | None) -> None:
     await ledger.append(_line(principal, event, record, f"as {voice.capacity}"), number=request.number)
 
 
-def _known_to(facts: Facts, principal: Principal, record: Record, *, watching: bool) -> None:
-    """Raises Problem (404) for a request that the person may not know of."""
-    if not may_see(facts, principal, record, watching=watching):
+def _known_to(facts: Facts, principal: Principal, record: Record) -> None:
+    """Raises Problem (404) for a request that the person has nothing to do with; reading the trail gives no say."""
+    if not may_see(facts, principal, record):
         raise not_found()
 
 

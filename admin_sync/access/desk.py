@@ -107,12 +107,12 @@ class Desk:
         """Takes a request back: whoever asked or would be given something, or who may assign roles."""
         async with self.recorded(principal, "request.cancel", name):
             known = await self.configured.known()
-            mighty = await self.gate.allowed(principal, "role:assign")
             async with self.deciding(name) as (ledger, record):
                 speakers = known.facts(await ledger.now()).speakers
                 me = speakers.person(principal.email or "")
                 request = record.request
-                if not mighty and me not in (speakers.person(request.requester), speakers.person(request.subject)):
+                own = me in (speakers.person(request.requester), speakers.person(request.subject))
+                if not own and not await self.gate.allowed(principal, "role:assign"):
                     raise not_found()
                 if record.state not in (State.OPEN, State.APPROVED) or record.taken_at is not None:
                     raise answers.not_open(record)

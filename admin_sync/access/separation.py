@@ -13,13 +13,12 @@ from datetime import datetime
 
 from admin_sync.access.kinds import ExceptionPayload, GrantPayload, read_payload
 from admin_sync.access.refusal import Refusal
-from admin_sync.access.request import Request
+from admin_sync.access.request import Request, written
 from admin_sync.access.speakers import Speakers
 from admin_sync.check.separation import separation_in_people
 from admin_sync.holdings import holdings
 from admin_sync.load.document import Document
 from admin_sync.load.schema import Binding
-from admin_sync.load.schema.bindings import Approval as WrittenApproval
 from admin_sync.load.schema.bindings import BindingsFile, Subject
 
 _GRANTS = ("grant", "exception")
@@ -64,18 +63,16 @@ def as_binding(document: Document, person: str, request: Request, now: datetime)
         raise TypeError(f"{request.kind} is no grant")
     rules = payload.rules if isinstance(payload, ExceptionPayload) else ()
     voices = [
-        WrittenApproval.model_validate(
-            {"by": f"approver-{number}@approver.invalid", "as": rule.exception.approver, "at": now}
-        )
+        {"by": f"approver-{number}@approver.invalid", "as": rule.exception.approver, "at": written(now)}
         for number, rule in enumerate(document.policies.segregation_of_duties)
         if rule.name in rules and rule.exception is not None
     ]
     return Binding.model_validate(
         {
-            "subject": Subject(user=person),
+            "subject": {"user": person},
             **({"role": payload.role} if payload.role is not None else {"group": payload.group}),
             "environments": list(request.environments),
-            "expires": request.expires,
+            "expires": written(request.expires),
             "request": request.id,
             "justification": request.justification,
             "approvals": voices,
