@@ -84,6 +84,11 @@ class Layout:
         return self.state / "iam"
 
     @property
+    def roster(self) -> Path:
+        """The HR roster that this stack's requests go by."""
+        return self.state / "hr" / "roster.csv"
+
+    @property
     def audit(self) -> Path:
         """Audit files: the names that other systems rely on for `.stack`, the state directory's own for any other."""
         return self.checkout / "observability" / "audit" if self.is_default else self.state / "audit"

@@ -19,6 +19,7 @@ def repository(layout: Layout, commands: Commands, environment: Mapping[str, str
     """Make the repository from the checkout's configs/iam, or merge that into it. Raises StepFailed."""
     log = layout.logs / "repository.log"
     # A copy of its own: who is hired in a story is not hired in the checkout.
+    layout.roster.parent.mkdir(mode=0o700, exist_ok=True)
     files.write(layout.roster, (layout.checkout / "configs" / "hr" / "roster.csv").read_text())
     commands.run(
         [layout.python, "-m", "admin_sync.repository", layout.checkout / "configs" / "iam"],

@@ -71,7 +71,7 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "ACCESS_OWNER_DATABASE_PASSWORD_FILE": str(secret("postgres-access_owner")),
         "ACCESS_RECONCILER_DATABASE_URL": f"postgresql://access_reconciler@{requests}",
         "ACCESS_RECONCILER_DATABASE_PASSWORD_FILE": str(secret("postgres-access_reconciler")),
-        "ACCESS_ROSTER_FILE": str(layout.checkout / "configs" / "hr" / "roster.csv"),
+        "ACCESS_ROSTER_FILE": str(layout.roster),
         "VAULT_BIND": f"127.0.0.1:{ports['vault']}",
         "VAULT_WORKER_BIND": f"127.0.0.1:{ports['vault-worker']}",
         "VAULT_APPROVAL_KEYS_FILE": str(secret("access-approval.json")),
