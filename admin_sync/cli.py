@@ -22,7 +22,6 @@ from admin_sync.commands import (
     breaking_glass,
     bundle,
     bypassing,
-    certifying,
     completion,
     doctor,
     linking,
@@ -34,6 +33,7 @@ from admin_sync.commands import (
     planning,
     reconciling,
     requesting,
+    reviewing,
     rotating,
     schema,
 )
@@ -58,7 +58,7 @@ GROUPS: Final[tuple[tuple[str | None, typer.Typer], ...]] = (
     (None, completion.app),
     ("bundle", bundle.app),
     ("audit", auditing.app),
-    ("certify", certifying.app),
+    ("certify", reviewing.app),
     ("break-glass", breaking_glass.app),
     ("mfa-bypass", bypassing.app),
 )

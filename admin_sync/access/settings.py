@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from identity.settings import IdentitySettings
@@ -24,6 +25,20 @@ class DatabaseSettings(BaseSettings):
     @classmethod
     def _no_password_in_url(cls, value: str) -> str:
         return _database_url(value)
+
+
+def operator_database(environ: Mapping[str, str]) -> DatabaseSettings:
+    """The database as an operator's commands and the reconciler reach it: as `access_reconciler`. Raises ValueError."""
+    names = ("ACCESS_RECONCILER_DATABASE_URL", "ACCESS_RECONCILER_DATABASE_PASSWORD_FILE")
+    missing = [name for name in names if not environ.get(name)]
+    if missing:
+        raise ValueError(f"set {' and '.join(missing)} to reach the database of requests and campaigns")
+    try:
+        return DatabaseSettings.model_validate(
+            {"database_url": environ[names[0]], "database_password_file": environ[names[1]]}
+        )
+    except ValidationError as problem:
+        raise ValueError(f"{names[0]}: {problem.errors()[0]['msg']}") from None
 
 
 class AccessSettings(IdentitySettings, DatabaseSettings):

@@ -1,10 +1,10 @@
-"""certify: once a quarter, every binding is looked at by somebody else. The operator's side, and the proof."""
+"""certify open, status, close and verify: the operator's side of a certification, and the proof of it."""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -177,20 +177,15 @@ def certify_verify(options: Options, *, evidence: Evidence, public_key: Key) -> 
 
 def _in_office(options: Options, work: Callable[[Office], Awaitable[Result]]) -> Result:
     """What some work in the database gives. Raises Misconfigured, Interrupted, and what the work raises."""
-    from pydantic import ValidationError  # noqa: PLC0415
-
     from admin_sync.access.campaigns.office import opened  # noqa: PLC0415
-    from admin_sync.access.settings import DatabaseSettings  # noqa: PLC0415
+    from admin_sync.access.settings import operator_database  # noqa: PLC0415
     from admin_sync.access.store.database import DatabaseUnavailable  # noqa: PLC0415
     from identity.secret import SecretUnreadable  # noqa: PLC0415
 
-    names = ("ACCESS_DATABASE_URL", "ACCESS_DATABASE_PASSWORD_FILE")
-    given: Mapping[str, str] = {name: options.environ[name] for name in names if options.environ.get(name)}
     try:
-        settings = DatabaseSettings.model_validate(given)
-    except ValidationError as problem:
-        wrong = ", ".join(sorted({str(mistake["loc"][0]) for mistake in problem.errors()}))
-        raise Misconfigured(f"set {wrong} to reach the database of campaigns, as the role access_reconciler") from None
+        settings = operator_database(options.environ)
+    except ValueError as problem:
+        raise Misconfigured(str(problem)) from None
 
     async def session() -> Result:
         async with opened(settings, node=options.settings().node, actor=f"admin-sync:{_who()}") as office:

@@ -84,7 +84,7 @@ def request(
         "starts": starts,
         "subject": user,
     }
-    with _service(options) as service:
+    with access_service(options) as service:
         told = service.post("/requests/preview" if preview else "/requests", body)
         return _show(options, told, _previewed(told) if preview else _lines(told))
 
@@ -92,7 +92,7 @@ def request(
 @command(app)
 def requests(options: Options, *, name: MaybeName = None, view: Which = View.MINE, state: InState = None) -> int:
     """Show one request, or those that are yours, wait for you, or all."""
-    with _service(options) as service:
+    with access_service(options) as service:
         if name is not None:
             told = service.get(f"/requests/{_named(name)}")
             return _show(options, told, _lines(told))
@@ -118,7 +118,7 @@ def approve(
     capacity: Capacity = None,
 ) -> int:
     """Say yes to a request, after reading it: exactly this text, with a fresh login."""
-    with _service(options) as service:
+    with access_service(options) as service:
         told = service.get(f"/requests/{_named(name)}")
         if hash_ is None and not yes:
             if not sys.stdin.isatty():
@@ -134,7 +134,7 @@ def approve(
 @command(app)
 def deny(options: Options, *, name: Name, why: Why) -> int:
     """Say no to a request; that ends it."""
-    with _service(options) as service:
+    with access_service(options) as service:
         told = service.post(f"/requests/{_named(name)}/denials", {"comment": why})
         return _show(options, told, _lines(told))
 
@@ -142,7 +142,7 @@ def deny(options: Options, *, name: Name, why: Why) -> int:
 @command(app)
 def cancel(options: Options, *, name: Name, comment: Comment = None) -> int:
     """Take a request back that is not carried out yet."""
-    with _service(options) as service:
+    with access_service(options) as service:
         told = service.post(f"/requests/{_named(name)}/cancellation", {"comment": comment})
         return _show(options, told, _lines(told))
 
@@ -150,7 +150,7 @@ def cancel(options: Options, *, name: Name, comment: Comment = None) -> int:
 @command(app)
 def grants(options: Options, *, user: User = None) -> int:
     """Show what you were granted, where and until when; with --user somebody whom you lead."""
-    with _service(options) as service:
+    with access_service(options) as service:
         told = service.get("/grants", user=user)
         lines = [
             f"{one['target']:<28} {', '.join(one['environments']):<20} "
@@ -161,7 +161,7 @@ def grants(options: Options, *, user: User = None) -> int:
 
 
 @contextmanager
-def _service(options: Options) -> Iterator[AccessClient]:
+def access_service(options: Options) -> Iterator[AccessClient]:
     """The access service, as the person who is logged in. Raises Misconfigured, LoginProblem and AccessProblem."""
     from admin_sync.access.client import AccessClient  # noqa: PLC0415
     from identity.login import LoginFailed, PersonSession, folder, registration  # noqa: PLC0415

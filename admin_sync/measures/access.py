@@ -59,21 +59,17 @@ def certifications(subject: Subject) -> Mapping[str, Json]:
 
 
 def _asked(subject: Subject, ask: Callable[[Database], Awaitable[Result]]) -> Result:
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    from admin_sync.access.settings import DatabaseSettings  # noqa: PLC0415
+    from admin_sync.access.settings import operator_database  # noqa: PLC0415
     from admin_sync.access.store.database import Database, DatabaseUnavailable  # noqa: PLC0415
     from identity.secret import SecretUnreadable, read_secret  # noqa: PLC0415
 
-    environ = subject.options.environ
-    names = ("ACCESS_DATABASE_URL", "ACCESS_DATABASE_PASSWORD_FILE")
     try:
-        settings = DatabaseSettings.model_validate({name: environ[name] for name in names if environ.get(name)})
-    except ValidationError:
-        raise Untaken(f"set {' and '.join(names)} to reach the database of requests") from None
+        settings = operator_database(subject.options.environ)
+    except ValueError as problem:
+        raise Untaken(str(problem)) from None
 
     async def session() -> Result:
-        password = read_secret(settings.database_password_file, name=names[1]).text()
+        password = read_secret(settings.database_password_file, name="ACCESS_RECONCILER_DATABASE_PASSWORD_FILE").text()
         database = await Database.connect(settings.database_url, password, size=1, name="metrics")
         try:
             return await ask(database)

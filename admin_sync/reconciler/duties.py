@@ -73,8 +73,17 @@ def _close_emergencies(hand: Hand) -> datetime | None:
     return closing.work(hand)
 
 
+def _rotate_secrets(hand: Hand) -> datetime | None:
+    from admin_sync.service_secrets import duty  # noqa: PLC0415
+
+    return duty.work(hand)
+
+
 FULFILMENTS: Final[dict[str, Fulfilment]] = {"break_glass": _open_emergency, "mfa_bypass": _open_bypass}
 """By kind of request (`admin_sync/access/kinds.py`), for those that are no grant."""
 
-DUTIES: Final[list[Duty]] = [Duty("break-glass", timedelta(seconds=30), _close_emergencies)]
+DUTIES: Final[list[Duty]] = [
+    Duty("break-glass", timedelta(seconds=30), _close_emergencies),
+    Duty("service-secrets", timedelta(hours=1), _rotate_secrets),
+]
 """Every duty; one that fails is tried again with the next turn and stops no other."""

@@ -1,4 +1,4 @@
-"""What `admin-sync metrics` says about access: denials, orphans, waiting, certifications; and how Prometheus reads it."""
+"""What `admin-sync metrics` says about access: denials, orphans, waiting, certifications, and that for Prometheus."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ async def database(postgres: Any, access_template: str, tmp_path: Path) -> dict[
     secret.write_text(postgres.passwords["access_reconciler"])
     secret.chmod(0o600)
     return {
-        "ACCESS_DATABASE_URL": f"postgresql://access_reconciler@{place}",
-        "ACCESS_DATABASE_PASSWORD_FILE": str(secret),
+        "ACCESS_RECONCILER_DATABASE_URL": f"postgresql://access_reconciler@{place}",
+        "ACCESS_RECONCILER_DATABASE_PASSWORD_FILE": str(secret),
     }
 
 
