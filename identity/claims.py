@@ -72,7 +72,7 @@ def principal_from(
 
 
 def _check_times(claims: Mapping[str, Any], *, now: float, leeway: int) -> int:
-    expires_at, issued_at = _time(claims, "exp"), _time(claims, "iat")
+    expires_at, issued_at = moment(claims, "exp"), moment(claims, "iat")
     not_before = _optional_time(claims, "nbf")
     if now >= expires_at + leeway:
         raise TokenRejected(RejectReason.EXPIRED)
@@ -151,7 +151,8 @@ def _names(claims: Mapping[str, Any], name: str) -> list[str]:
     return list(value)
 
 
-def _time(claims: Mapping[str, Any], name: str) -> int:
+def moment(claims: Mapping[str, Any], name: str) -> int:
+    """A claim that is a time in unix seconds. Raises `TokenRejected`."""
     value = _optional_time(claims, name)
     if value is None:
         raise TokenRejected(RejectReason.CLAIM_MISSING)

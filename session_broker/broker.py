@@ -16,6 +16,7 @@ from starlette.requests import Request
 from identity.audit.log import AuditLog
 from identity.client_key import ClientKey
 from identity.jwks import JwksCache
+from identity.logout_token import LogoutIssuer
 from identity.outbound import client
 from identity.secret import SecretUnreadable, read_secret
 from identity.service_token import ServiceToken
@@ -30,7 +31,6 @@ from session_broker.external import ExternalVerifier
 from session_broker.internal import InternalVerifier
 from session_broker.keycloak import KeycloakExchange
 from session_broker.leases import Leases
-from session_broker.logout_token import LogoutIssuer
 from session_broker.metrics import Metrics
 from session_broker.migration.opening import Migration, open_migration
 from session_broker.migration.phase_file import PhaseUnavailable

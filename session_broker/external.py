@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from identity.claims import moment
 from identity.jwks import JwksCache
 from identity.jws import Parsed, check_signature
 from identity.reject import RejectReason, TokenRejected
@@ -24,7 +25,6 @@ from session_broker.verify import VerifiedIdentity
 _LEEWAY = 30
 """Seconds that clocks may differ."""
 
-_MAX_TIME = 2**40
 _MAX_TEXT = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -94,18 +94,6 @@ class ExternalVerifier:
         if "nbf" in claims and moment(claims, "nbf") > now + _LEEWAY:
             raise TokenRejected(RejectReason.NOT_YET_VALID)
         return issued_at, expires_at
-
-
-def moment(claims: Mapping[str, Any], name: str) -> int:
-    """A claim that is a time in unix seconds. Raises `TokenRejected`."""
-    if name not in claims:
-        raise TokenRejected(RejectReason.CLAIM_MISSING)
-    value = claims[name]
-    # bool is an int to Python: `"exp": true` would be a second after the epoch. A fraction (RFC 7519
-    # allows one) is cut towards the past for `exp`, and no provider of ours sends one.
-    if type(value) is not int or not 0 <= value <= _MAX_TIME:
-        raise TokenRejected(RejectReason.CLAIM_MALFORMED)
-    return value
 
 
 def _check_kind(parsed: Parsed, accepted: frozenset[TokenKind]) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from identity.claims import moment
 from identity.jwks import JwksCache
 from identity.jws import Parsed
 from identity.principal import Principal
 from identity.reject import RejectReason, TokenRejected
 from identity.verify import TokenPolicy, TokenVerifier
 from session_broker.access import INTERNAL
-from session_broker.external import moment
 from session_broker.verify import VerifiedIdentity
 
 

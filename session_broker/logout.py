@@ -11,13 +11,14 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from identity.form import BadForm, form_of
+from identity.logout_token import LogoutToken, open_logout_token
 from identity.reject import RejectReason, TokenRejected
 from session_broker.access import INTERNAL
 from session_broker.broker import Broker, broker_of
 from session_broker.ended import EndedUnavailable
-from session_broker.logout_token import LogoutToken, open_logout_token
 from session_broker.problems import away
-from session_broker.requests import BadForm, client_address, form_of, json_answer
+from session_broker.requests import client_address, json_answer
 
 
 async def backchannel_logout(request: Request) -> Response:

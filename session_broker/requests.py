@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
@@ -25,12 +24,6 @@ LEGACY_HEADER = "X-TradePulse-Legacy-Token"
 """In a migration: the other token, which the proxy hands on under these names."""
 
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}\Z")
-_FORM = "application/x-www-form-urlencoded"
-_MAX_FIELDS = 32
-
-
-class BadForm(ValueError):
-    """The body is not a form in which every field has one value."""
 
 
 def single(request: Request, name: str) -> str | None:
@@ -52,24 +45,6 @@ def client_address(request: Request, proxies: frozenset[str]) -> str | None:
         if said is not None and _ADDRESS.match(said):
             return said
     return end or None
-
-
-async def form_of(request: Request) -> Mapping[str, str]:
-    """The fields of a form. Raises `BadForm`; RFC 6749 section 3.2 has no field twice."""
-    media_type = (single(request, "content-type") or "").partition(";")[0].strip().lower()
-    if media_type != _FORM:
-        raise BadForm(f"the body must be {_FORM}")
-    try:
-        text = (await request.body()).decode("ascii")
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
-        )
-    except ValueError:
-        raise BadForm("the body is no form") from None
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise BadForm("a field is given twice")
-    return fields
 
 
 def json_answer(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

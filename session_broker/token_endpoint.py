@@ -17,6 +17,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from identity.form import BadForm, form_of
 from identity.problem import Problem
 from identity.reject import TokenRejected
 from session_broker.access import ServiceRule
@@ -24,7 +25,7 @@ from session_broker.authorize import admitted, record_refusal
 from session_broker.broker import Broker, broker_of
 from session_broker.keycloak import ACCESS_TOKEN_TYPE
 from session_broker.problems import refused
-from session_broker.requests import BadForm, client_address, form_of, json_answer
+from session_broker.requests import client_address, json_answer
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 _SUBJECT_TYPES: Final = frozenset(

@@ -2,7 +2,7 @@
 
 The token is the whole authority of the request: whoever can make one can end sessions. So it is bound
 to an issuer and a client that were configured, it is no other token that the issuer signed (`events`,
-no `nonce`), and it is young; that it is used once is `ended.py`'s part.
+no `nonce`), and it is young; whether it was used before is for whom that matters to.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from identity.claims import moment
 from identity.jwks import JwksCache
 from identity.jws import Parsed, check_signature
 from identity.reject import RejectReason, TokenRejected
-from session_broker.external import moment
 
 _EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 _TYPES: Final = frozenset({"logout+jwt", "jwt"})
