@@ -6,6 +6,7 @@ provider's group gives has no binding that could be taken away.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -49,7 +50,9 @@ class Bindings:
     def take(self, case: Case, place: str, item: Item) -> Mapping[str, Json]:
         """One commit, whose author is who runs this."""
         words = f"{'Suspend' if case.keeps_grants else 'Offboard'} {case.email}"
-        with _repository(case).change(case.author, words, reason=case.reason) as change:
+        # The same name for the same person, so that a repeated run finds its pull request and opens no second one.
+        branch = f"offboard-{hashlib.sha256(case.email.encode()).hexdigest()[:12]}"
+        with _repository(case).change(case.author, words, reason=case.reason, branch=branch) as change:
             for address in case.addresses:
                 change.bar(address, case.clock(), case.reason or None)
                 if not case.keeps_grants:

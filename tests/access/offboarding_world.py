@@ -152,13 +152,22 @@ class Person:
             self.offline = self.login.login(again)
 
     def granted(self, world: Offboarding, group: str) -> None:
-        """Put them in a group, in the realm and in the file."""
-        groups = self._admin.get(f"{self.path}/groups")
-        chosen = next(one["id"] for one in groups if one["name"] == group)
-        self._admin.put(f"{self.path}/users/{self.id}/groups/{chosen}")
+        """Bind them to a group in the test's own file, and give them in the realm what the stack's reconciler leaves.
+
+        That follows another file, which knows nothing of them: a group of ours it would take away at once.
+        """
+        made = self._admin.post(f"{self.path}/groups", {"name": f"drill-{self.email.partition('@')[0]}"})
+        self._admin.put(f"{self.path}/users/{self.id}/groups/{made}")
+        management = self._admin.get(f"{self.path}/clients", clientId="realm-management")[0]["id"]
+        role = self._admin.get(f"{self.path}/clients/{management}/roles/query-users")
+        self._admin.post(f"{self.path}/users/{self.id}/role-mappings/clients/{management}", [role])
         binding = {"subject": {"user": self.email}, "group": group, "environments": ["dev"]}
         with world.repository.change("operator@tradepulse.example", "Grant") as change:
             change.add(Binding.model_validate(binding))
+
+    def claims(self, *roles: str) -> dict[str, Any]:
+        """What a fresh token of theirs says, as if it carried these roles."""
+        return {**self.login.login(Login(self.email, self.password)).claims(), "groups": list(roles)}
 
     def refreshed(self, tokens: Tokens) -> int:
         """The status that Keycloak answers to a refresh with."""
