@@ -24,7 +24,7 @@
     render/              a plan for people and machines; `saved_plan.py` for later
     catalogue.py         the checks and guards as a page; schemas/: what machines may rely on
     policy.py, bundle/   what OPA decides by, signed and published
-    roster/              who works here and for whom, as HR says
+    roster/, onboarding/ who works here and for whom, as HR says, and what a new roster means
     monitor/, measures/  what the audit log says somebody has to be told of, and numbers
     settings.py          environment variables; errors.py: what can go wrong, by exit code
 

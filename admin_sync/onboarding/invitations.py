@@ -36,11 +36,13 @@ class Pending:
         self._path = directory / _FILE
         self.open: set[tuple[str, str]] = set()
         try:
-            lines = self._path.read_bytes().split(b"\n")
+            whole, newline, torn = self._path.read_bytes().rpartition(b"\n")
         except FileNotFoundError:
-            lines = []
-        for line in lines[:-1]:
-            # A torn last line was never acted upon.
+            return
+        if torn:
+            # It was never acted upon, and the next line has to stand by itself.
+            os.truncate(self._path, len(whole + newline))
+        for line in whole.splitlines():
             what, environment, email = orjson.loads(line)
             (self.open.add if what == "begun" else self.open.discard)((environment, email))
 
@@ -61,21 +63,13 @@ class Pending:
 
     def _add(self, *words: str) -> None:
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(self._path, flags, 0o600)
-            with os.fdopen(descriptor, "r+b") as file:
-                _close_torn_line(file.fileno())
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            with os.fdopen(os.open(self._path, flags, 0o600), "ab") as file:
                 file.write(orjson.dumps(words) + b"\n")
                 file.flush()
                 os.fdatasync(file.fileno())
         except OSError as problem:
             raise Interrupted(f"{self._path}: {problem.strerror or problem}; a re-run is safe") from problem
-
-
-def _close_torn_line(descriptor: int) -> None:
-    """Cut off what a killed run left of a line, so that the next line stands by itself."""
-    data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-    os.ftruncate(descriptor, data.rfind(b"\n") + 1)
 
 
 @dataclass(slots=True)
