@@ -38,6 +38,8 @@ class Measure:
     name: str
     says: str
     take: Callable[[Subject], Mapping[str, Json]]
+    numbers: tuple[str, ...] = ()
+    """Those over everything that alert rules wait for (`observability/alerts`)."""
 
 
 MEASURES: Final[Sequence[Measure]] = (
@@ -50,9 +52,20 @@ MEASURES: Final[Sequence[Measure]] = (
         "workload_identity",
         "share of service accounts that a platform vouches for, and of those without a static secret",
         credentials_of_clients,
+        ("static_secret",),
     ),
     Measure("time_to_decide", "mean time to approve or reject a request for access, in seconds", time_to_decide),
     Measure("policy_denials", "what the policy engine refused, by environment", denials),
-    Measure("orphaned_identities", "people with grants, and accounts, whom the HR roster does not have", orphans),
-    Measure("certification", "whether a certification is overdue, and what is undecided in it", certifications),
+    Measure(
+        "orphaned_identities",
+        "people with grants, and accounts, whom the HR roster does not have",
+        orphans,
+        ("orphaned",),
+    ),
+    Measure(
+        "certification",
+        "whether a certification is overdue, and what is undecided in it",
+        certifications,
+        ("overdue", "late"),
+    ),
 )

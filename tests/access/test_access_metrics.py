@@ -16,13 +16,20 @@ from certification_world import address, configured
 from admin_sync.commands.measuring import Shape, metrics
 from admin_sync.commands.options import Options
 from admin_sync.console import DONE, FAILED, Console
-from admin_sync.measures import Subject
+from admin_sync.measures import MEASURES, Subject
 from admin_sync.measures.exposition import exposition
 from admin_sync.measures.identities import orphans
 from admin_sync.model import Current, Ref, Resource, index
 from admin_sync.refs import USER
 
 NOW = datetime.now(UTC)
+
+
+def named(measure: str) -> tuple[str, ...]:
+    """The numbers of a measure that alert rules wait for."""
+    (one,) = (one for one in MEASURES if one.name == measure)
+    assert one.numbers
+    return one.numbers
 
 
 def decision(outcome: str, environment: str, reason: str | None = None, *, days: float = 0.0) -> dict[str, Any]:
@@ -101,6 +108,7 @@ def test_orphans_are_holders_and_accounts_that_nobody_employs(tmp_path: Path) ->
     )
     found = orphans(subject)
     assert found["orphaned"] == 2
+    assert set(named("orphaned_identities")) <= found.keys()
     assert found["environments"]["dev"]["who"] == ["stray@x.example"]
     assert found["environments"]["prod"]["who"] == [address("gone"), "stray@x.example"]
     assert (found["environments"]["prod"]["orphaned_holders"], found["environments"]["prod"]["accounts"]) == (1, 2)
@@ -142,6 +150,7 @@ async def test_a_certification_that_never_was_is_overdue_and_no_decision_has_no_
     configured(folder, [("ann", "role viewer", ("dev",))])
     found = await asyncio.to_thread(taken, folder, capsys, "certification", database)
     assert (found["overdue"], found["last_closed"], found["open_items"]) == (True, None, 0)
+    assert set(named("certification")) <= found.keys()
     waits = await asyncio.to_thread(taken, folder, capsys, "time_to_decide", database)
     assert (waits["decided"], waits["seconds_mean"], waits["open"]) == (0, None, 0)
 

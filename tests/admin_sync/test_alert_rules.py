@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from admin_sync.measures import MEASURES
+from admin_sync.measures.exposition import PREFIX
 from admin_sync.monitor.alert import KINDS
 from admin_sync.monitor.tally import Tally
 from stack.layout import CHECKOUT
@@ -20,13 +22,14 @@ EXTENSION = CHECKOUT / "realm/extension/src/main/java/example/tradepulse/keycloa
 
 
 def exported() -> set[str]:
-    """Every metric that the monitor and our listener in Keycloak export, under its name in Prometheus."""
+    """Every metric that the monitor, our listener in Keycloak and `metrics` export, under its name in Prometheus."""
     ours = {
         f"{metric.name}_total" if metric.type == "counter" else metric.name for metric in Tally().registry.collect()
     }
     writer = (EXTENSION / "AuditWriter.java").read_text()
     [listed] = re.findall(r"METRICS\s*=\s*List\.of\(([^)]*)\)", writer)
     assert '"tradepulse.audit." + name' in writer
+    ours |= {f"{PREFIX}_{one.name}_{number}" for one in MEASURES for number in one.numbers}
     return ours | {f"tradepulse_audit_{name}_total" for name in re.findall(r'"([a-z]+)"', listed)}
 
 
