@@ -18,6 +18,9 @@ FACTORS: Final = frozenset({"otp", "webauthn", "webauthn-passwordless", "recover
 
 RECOVERY: Final = "recovery-authn-codes"
 
+BYPASS: Final = "tradepulse-mfa-bypass"
+"""Type of credential of an emergency code: no factor, and guessed at like one."""
+
 _FIRST_ENROLMENT: Final = timedelta(minutes=30).total_seconds()
 """Factors that somebody registers within this long are those of one first login."""
 
@@ -59,7 +62,7 @@ def detect(line: Line, memory: Memory, limits: Limits) -> list[Alert]:
 
 def failed_factor(line: Line) -> bool:
     """Whether somebody gave a wrong second factor."""
-    refused = line.event == "login.error" and line.about.get("credential_type") in FACTORS
+    refused = line.event == "login.error" and line.about.get("credential_type") in FACTORS | {BYPASS}
     # A lock-out is said by a line of its own, and each try against it would count twice.
     return refused and line.reason not in ("user_temporarily_disabled", "user_disabled")
 

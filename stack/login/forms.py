@@ -115,7 +115,9 @@ class HttpLogin:
         self.visited: list[str] = []
         """The pages that the last login answered, in order."""
         self.factor = saved or SavedFactor()
-        self._http = httpx.Client(verify=authorities(), follow_redirects=False, timeout=15.0, trust_env=False)
+        self._http = httpx.Client(
+            verify=authorities(), follow_redirects=False, timeout=max(15.0, timeout / 3), trust_env=False
+        )
         if urlsplit(self._issuer).hostname in _LOOPBACK:
             self._http.event_hooks["response"] = [self._keep_cookies]
 

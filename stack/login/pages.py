@@ -19,6 +19,7 @@ PAGES: Final = {
     "use-app": "#kc-otp-login-form",
     "register-recovery-codes": "#kc-recovery-codes-settings-form",
     "use-recovery-code": "#kc-recovery-code-login-form",
+    "use-emergency-code": "#tradepulse-mfa-bypass",
     "choose-way": "#kc-select-credential-form",
     "password": "#kc-form-login",
     "provider": "textarea[name=claims]",
@@ -53,18 +54,28 @@ def _prove(page: Page, name: str, login: Login, saved: SavedFactor, *, passkey: 
             page.click("[type=submit]")
         case "link-account":
             page.click("#linkAccount")
-        case "use-key" | "use-app" if login.recovery_code:
+        case "use-key" | "use-app" if login.recovery_code or login.emergency_code:
             page.click("#try-another-way")
         case "choose-way":
-            page.get_by_role("button").filter(has_text="Recovery").click()
-        case "use-recovery-code":
-            page.fill("#recoveryCodeInput", saved.recovery_code())
-            page.click("#kc-login")
+            page.get_by_role("button").filter(has_text="Recovery" if login.recovery_code else "Emergency").click()
+        case "use-recovery-code" | "use-emergency-code":
+            _type_code(page, name, saved)
         case "use-key":
             page.click("#authenticateWebAuthnButton")
         case "use-app":
             page.fill("#otp", saved.code())
             page.click("#kc-login")
+
+
+def _type_code(page: Page, name: str, saved: SavedFactor) -> None:
+    if name == "use-recovery-code":
+        page.fill("#recoveryCodeInput", saved.recovery_code())
+    elif saved.emergency_code is None:
+        raise LoginFailed("no emergency code was handed over")
+    else:
+        page.fill("#own", saved.emergency_code[0])
+        page.fill("#handed", saved.emergency_code[1])
+    page.click("#kc-login")
 
 
 def _set_up(page: Page, name: str, login: Login, saved: SavedFactor) -> None:

@@ -306,6 +306,8 @@ def test_a_factor_is_an_alert_only_where_there_was_one_that_was_not_proved(log: 
         ("login", {"actor": "Break-Glass-1@tradepulse.example"}, "access.emergency_login"),
         ("break_glass.opened", {}, "access.emergency"),
         ("mfa_bypass.granted", {}, "access.emergency"),
+        ("mfa_bypass.used", {}, "access.emergency"),
+        ("mfa_bypass.refused", {"outcome": "failure", "reason": "wrong_code"}, "access.emergency"),
         ("token.refreshed.error", {"about": {"cause": "refresh_token_reused"}}, "session.refresh_token_reused"),
         ("token.refreshed.error", {"reason": "invalid_token"}, None),
         ("separation.refused", {"outcome": "failure", "about": {"roles": "quant,trader"}}, "access.separation.refused"),

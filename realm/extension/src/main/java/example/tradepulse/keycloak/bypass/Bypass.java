@@ -6,9 +6,11 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 import com.fasterxml.jackson.core.type.TypeReference;
 import org.keycloak.credential.CredentialModel;
+import org.keycloak.models.UserModel;
 import org.keycloak.util.JsonSerialization;
 
 /**
@@ -29,8 +31,11 @@ import org.keycloak.util.JsonSerialization;
 record Bypass(
         String request, long ends, List<Verifier> verifiers, int failures, String closed, Map<String, Long> earlier) {
 
-    /** The type of the credential, which events and the audit carry. */
+    /** The type of the credential, which events and the audit carry. Whoever has one is offered to use it. */
     static final String TYPE = "tradepulse-mfa-bypass";
+
+    /** The type of one that is closed, which is no way to log in. */
+    private static final String CLOSED_TYPE = TYPE + "-closed";
 
     static final String USED = "used";
     static final String WITHDRAWN = "withdrawn";
@@ -91,6 +96,12 @@ record Bypass(
         return known;
     }
 
+    /** The stored one of an account, open or not. */
+    static Optional<CredentialModel> storedOf(UserModel user) {
+        return user.credentialManager().getStoredCredentialsStream()
+                .filter(one -> TYPE.equals(one.getType()) || CLOSED_TYPE.equals(one.getType())).findFirst();
+    }
+
     /** Reads a stored one; what is not of our making can be used by nobody. */
     static Bypass of(CredentialModel stored) {
         try {
@@ -128,7 +139,7 @@ record Bypass(
         data.put("earlier", earlier);
         CredentialModel model = new CredentialModel();
         model.setId(id);
-        model.setType(TYPE);
+        model.setType(closed == null ? TYPE : CLOSED_TYPE);
         model.setCreatedDate(now * 1000);
         try {
             model.setCredentialData(JsonSerialization.writeValueAsString(data));

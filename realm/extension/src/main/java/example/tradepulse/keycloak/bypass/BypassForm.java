@@ -9,6 +9,7 @@ import org.jboss.logging.Logger;
 import org.keycloak.authentication.AuthenticationFlowContext;
 import org.keycloak.authentication.AuthenticationFlowError;
 import org.keycloak.authentication.Authenticator;
+import org.keycloak.authentication.CredentialValidator;
 import org.keycloak.authentication.authenticators.util.AcrStore;
 import org.keycloak.authentication.authenticators.util.AuthenticatorUtils;
 import org.keycloak.events.Details;
@@ -27,7 +28,7 @@ import example.tradepulse.keycloak.bypass.Ledger.Result;
  * <p>The code is worth {@code aal2} until its end and never {@code aal3}; a login that asks for that much is refused before
  * the code is spent. Wrong codes count towards the lock-out of the account, as wrong factors do.
  */
-final class BypassForm implements Authenticator {
+final class BypassForm implements Authenticator, CredentialValidator<BypassCredential> {
 
     private static final Logger LOG = Logger.getLogger(BypassForm.class);
     private static final String TEMPLATE = "tradepulse-mfa-bypass.ftl";
@@ -103,6 +104,12 @@ final class BypassForm implements Authenticator {
     @Override
     public boolean configuredFor(KeycloakSession session, RealmModel realm, UserModel user) {
         return EmergencyCode.isOpenFor(user);
+    }
+
+    /** By this Keycloak lists it among the ways to log in of those who have one, and of nobody else. */
+    @Override
+    public BypassCredential getCredentialProvider(KeycloakSession session) {
+        return new BypassCredential(session);
     }
 
     @Override

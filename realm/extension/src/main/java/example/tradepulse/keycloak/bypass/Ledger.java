@@ -36,7 +36,7 @@ final class Ledger {
 
     /** The code of an account, open or not. */
     static Optional<Bypass> find(UserModel user) {
-        return user.credentialManager().getStoredCredentialsByTypeStream(Bypass.TYPE).findFirst().map(Bypass::of);
+        return Bypass.storedOf(user).map(Bypass::of);
     }
 
     /**
@@ -148,7 +148,7 @@ final class Ledger {
         /** The stored code, which this transaction alone has from now on. */
         Optional<Bypass> taken() {
             SubjectCredentialManager credentials = user.credentialManager();
-            CredentialModel stored = credentials.getStoredCredentialsByTypeStream(Bypass.TYPE).findFirst().orElse(null);
+            CredentialModel stored = Bypass.storedOf(user).orElse(null);
             if (stored == null) {
                 return Optional.empty();
             }
