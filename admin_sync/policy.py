@@ -29,9 +29,13 @@ from admin_sync.check.addresses import allowed
 from admin_sync.holdings import allowed_roles, ancestry, groups
 from admin_sync.load.document import Document
 from admin_sync.load.schema import OidcProvider, WorkloadClient
+from admin_sync.load.schema.roles import Role as DeclaredRole
 
 EMERGENCY_PERMISSION: Final = "iam:modify"
 """Whose roles keep working in a freeze: the ones that can end it."""
+
+OPENING_PERMISSION: Final = "emergency:open"
+"""What it takes to be given the credential of an emergency account, besides two approvals (docs/break-glass.md)."""
 
 
 def policy_source(document: Document) -> PolicySource:
@@ -90,8 +94,14 @@ def policy_source(document: Document) -> PolicySource:
         clients=_clients(document),
         brokers=_brokers(document),
         barred=frozenset(one.user.lower() for one in document.bindings.barred),
-        emergency_roles=frozenset(name for name, one in roles.roles.items() if EMERGENCY_PERMISSION in one.permissions),
+        emergency_roles=frozenset(name for name, one in roles.roles.items() if _survives_a_freeze(one)),
     )
+
+
+def _survives_a_freeze(role: DeclaredRole) -> bool:
+    """What can end a freeze; and what can do nothing but open an emergency account, which can."""
+    alone = not role.includes and set(role.permissions) == {OPENING_PERMISSION}
+    return alone or EMERGENCY_PERMISSION in role.permissions
 
 
 def _brokers(document: Document) -> dict[str, Broker]:
