@@ -17,9 +17,9 @@ from admin_sync.errors import Refused
 from admin_sync.holdings import excepted, included
 from admin_sync.impact import PERSON, afterwards, held, person_roles
 from admin_sync.load.document import Document
-from admin_sync.load.schema import Separation
+from admin_sync.load.schema import Binding, Separation
 from admin_sync.model import MANAGED_BY, Current, Desired, Ref, Resource
-from admin_sync.refs import BINDING, CLIENT, ORGANIZATION, ROLE, USER, group_binding, role_binding
+from admin_sync.refs import BINDING, CLIENT, ORGANIZATION, ROLE, USER, client_role_binding, group_binding, role_binding
 
 SHARE: Final = 0.2
 NUMBER: Final = 25
@@ -52,14 +52,44 @@ class Situation:
 
 
 def mass_deletion(situation: Situation) -> Iterator[str]:
-    """More deletions than a number, or of any one kind more than a share of what is ours."""
-    taken = Counter(change.ref.kind for change in situation.plan.changes if change.action is Action.DELETE)
+    """More deletions than a number, or of any one kind more than a share of what is ours.
+
+    Grants that ended are not counted: their removal was decided when they were given.
+    """
+    ended = _ended(situation)
+    taken = Counter(
+        change.ref.kind
+        for change in situation.plan.changes
+        if change.action is Action.DELETE and change.ref not in ended
+    )
     total = sum(taken.values())
     ours = Counter(ref.kind for ref, found in situation.current.resources.items() if found.managed)
     much = [kind for kind, count in sorted(taken.items()) if count > max(FEW, ours[kind] * SHARE)]
     if (total > NUMBER or much) and total > situation.allowed.deletions:
         what = ", ".join(f"{count} of {ours[kind]} {kind}" for kind, count in sorted(taken.items()))
         yield f"the plan destroys {total} objects ({what}); if that is meant, give --allow-deletions {total}"
+
+
+def _ended(situation: Situation) -> frozenset[Ref]:
+    """Grants that the file itself says are over."""
+    return frozenset(
+        _given(one)
+        for one in situation.document.bindings.bindings
+        if one.expires is not None
+        and one.expires <= situation.document.now
+        and situation.desired.environment in one.environments
+    )
+
+
+def _given(binding: Binding) -> Ref:
+    """What Keycloak's object of a grant is called."""
+    email = binding.subject.user
+    if binding.role is not None:
+        return role_binding(email, binding.role)
+    if binding.group is not None:
+        return group_binding(email, binding.group)
+    client, _, role = (binding.client_role or "").partition("/")
+    return client_role_binding(email, client, role)
 
 
 def shredding(situation: Situation) -> Iterator[str]:

@@ -53,6 +53,20 @@ def test_an_unchanged_realm_and_a_first_apply_are_not_refused(configuration: Con
     assert reasons(configuration, Current("tradepulse-dev", exists=False, resources=index(()))) == ""
 
 
+def test_grants_that_ended_together_are_no_mass_deletion(configuration: Configuration) -> None:
+    standing = (configuration.directory / "role_bindings.yaml").read_text("utf-8").rstrip("\n")
+    grants = "".join(
+        f"  - {{subject: {{user: p{number}@tradepulse.example}}, role: viewer, environments: [dev], expires: END}}\n"
+        for number in range(30)
+    )
+    configuration.write("role_bindings.yaml", f"{standing}\n{grants}".replace("END", "2099-01-01T00:00:00Z"))
+    current = applied(configuration)
+    configuration.write("role_bindings.yaml", f"{standing}\n{grants}".replace("END", "2020-01-01T00:00:00Z"))
+    assert "--allow-deletions" not in reasons(configuration, current)
+    configuration.write("role_bindings.yaml", f"{standing}\n")
+    assert "--allow-deletions" in reasons(configuration, current)
+
+
 def test_more_deletions_than_a_share_need_their_number(configuration: Configuration) -> None:
     current = applied(configuration)
     text = (configuration.directory / "role_bindings.yaml").read_text("utf-8")
