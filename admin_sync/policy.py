@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 
+from admin_sync.break_glass.accounts import EMERGENCY_PERMISSION
 from admin_sync.bundle.source import (
     AlertRoute,
     Assurance,
@@ -30,9 +31,6 @@ from admin_sync.holdings import allowed_roles, ancestry, groups
 from admin_sync.load.document import Document
 from admin_sync.load.schema import OidcProvider, WorkloadClient
 from admin_sync.load.schema.roles import Role as DeclaredRole
-
-EMERGENCY_PERMISSION: Final = "iam:modify"
-"""Whose roles keep working in a freeze: the ones that can end it."""
 
 OPENING_PERMISSION: Final = "emergency:open"
 """What it takes to be given the credential of an emergency account, besides two approvals (docs/break-glass.md)."""

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from admin_sync.load.document import Document
-from admin_sync.policy import EMERGENCY_PERMISSION
+
+EMERGENCY_PERMISSION: Final = "iam:modify"
+"""Whose roles keep working in a freeze: the ones that can end it."""
 
 DOMAIN: Final = "break-glass.invalid"
 """No mail ever arrives there (RFC 2606), so no link for a new password does, and no provider can vouch for it."""
@@ -15,6 +17,11 @@ DOMAIN: Final = "break-glass.invalid"
 def address(account: str) -> str:
     """The e-mail address by which grants and the audit name an emergency account; also its user name."""
     return f"{account}@{DOMAIN}".lower()
+
+
+def is_emergency(document: Document, email: str) -> bool:
+    """Whether an address is that of an emergency account."""
+    return email.lower() in {address(account) for account in document.policies.break_glass.accounts}
 
 
 def role(document: Document) -> str | None:

@@ -36,7 +36,7 @@ from admin_sync.check.escalation import (
     secret_exceptions,
     separation_rules,
 )
-from admin_sync.check.grants import approvals, barred, duplicates, elevated, requests
+from admin_sync.check.grants import approvals, barred, duplicates, elevated, emergencies, requests
 from admin_sync.check.partners import domains, partner_references, partner_roles
 from admin_sync.check.references import (
     binding_references,
@@ -132,6 +132,7 @@ CHECKS: Final[Sequence[Check]] = (
     ),
     Check(reused_requests, {"reused-request": "a request whose approvals are copied to another grant"}),
     Check(approver_sources, {"unknown-source": "approvers from a source of whose members nobody knows"}),
+    Check(emergencies, {"emergency-account": "a grant of an emergency account beyond the one that an opening gives"}),
     Check(elevated, {"elevated": "a direct grant of an elevated role without request, approvals and end"}),
     Check(
         elevated_permissions,

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from admin_sync.break_glass.accounts import is_emergency, role
 from admin_sync.errors import Finding
 from admin_sync.holdings import closure, group_roles
 from admin_sync.load.document import BINDINGS, Document
@@ -122,9 +123,11 @@ def _sufficient(document: Document, number: int, binding: Binding) -> Iterator[F
         shown = ", ".join(sorted(lacking.elements()))
         yield Finding.at(place, "missing-approval", f"this grant needs further approvals by: {shown}")
     longest = max(wanted.max_duration, document.policies.access_requests.default.max_duration)
+    if is_emergency(document, binding.subject.user):
+        longest = wanted.max_duration + _SKEW
     if binding.expires and binding.expires > max(one.at for one in binding.approvals) + longest:
         place = document.at(BINDINGS, "bindings", number, "expires")
-        message = f"the grant ends more than {longest.days} days after its last approval; it has to be requested again"
+        message = f"the grant ends more than {_said(longest)} after its last approval; it has to be requested again"
         yield Finding.at(place, "too-long", message)
 
 
@@ -140,11 +143,30 @@ def elevated(document: Document) -> Iterator[Finding]:
             yield Finding.at(place, "elevated", message)
 
 
+def _said(span: timedelta) -> str:
+    return f"{span.days} days" if span >= timedelta(days=1) else f"{span.total_seconds() / 60:.0f} minutes"
+
+
 def _is_elevated(document: Document, role: str) -> bool:
     return bool(closure(document, role).keys() & set(document.policies.access_requests.elevated.roles))
 
 
+def emergencies(document: Document) -> Iterator[Finding]:
+    """An emergency account holds the one role of an opening, by a request and until its end, or nothing."""
+    for number, binding in enumerate(document.bindings.bindings):
+        if not is_emergency(document, binding.subject.user):
+            continue
+        given = role(document)
+        if binding.role is None or binding.role != given or not binding.request or binding.expires is None:
+            place = document.at(BINDINGS, "bindings", number)
+            message = f"an emergency account holds role {given} while it is open and nothing else; open it by a request"
+            yield Finding.at(place, "emergency-account", message)
+
+
 def _class_of(document: Document, binding: Binding) -> RequestClass:
+    if is_emergency(document, binding.subject.user):
+        emergency = document.policies.break_glass
+        return RequestClass(approvals=emergency.approvals, max_duration=emergency.max_duration)
     given = closure(document, binding.role) if binding.role else group_roles(document, binding.group or "")
     classes = document.policies.access_requests
     return classes.elevated if given.keys() & set(classes.elevated.roles) else classes.default
