@@ -11,7 +11,7 @@ from admin_sync.access import answers
 from admin_sync.access.chain import Voice, missing
 from admin_sync.access.desk import Desk
 from admin_sync.access.request import Approval, Record
-from admin_sync.access.rules import Facts, matter_of, needs_of, still_refused
+from admin_sync.access.rules import Facts, kind_of, matter_of, needs_of, still_refused
 from admin_sync.access.state import State
 from admin_sync.access.store.ledger import Ledger
 from admin_sync.access.views import may_see, voices
@@ -46,7 +46,7 @@ async def approve(
             done, ended = found, await _over(ledger, found, facts)
             if ended is None:
                 case = Case(ledger, facts, principal, found)
-                await _say_yes(case, await _judged(case, named_hash, capacity), comment)
+                await _say_yes(case, await _judged(case, named_hash, capacity, comment), comment)
                 done = (await ledger.find(found.request.number)) or found
         desk.told()
         # Said only now, because that it has expired was written in that transaction.
@@ -90,7 +90,7 @@ async def _over(ledger: Ledger, record: Record, facts: Facts) -> Record | None:
     return None if record.state is State.OPEN else record
 
 
-async def _judged(case: Case, named_hash: str, capacity: str | None) -> Voice:
+async def _judged(case: Case, named_hash: str, capacity: str | None, comment: str | None) -> Voice:
     """The voice that the person adds. Raises Problem for every reason why they cannot."""
     facts, principal, record = case.facts, case.principal, case.record
     request = record.request
@@ -114,6 +114,9 @@ async def _judged(case: Case, named_hash: str, capacity: str | None) -> Voice:
     lacking = missing(needs, voices(facts, record)) or needs
     for voice in able:
         if capacity in (None, voice.capacity) and any(voice.answers(need) for need in lacking):
+            found = list(kind_of(request).voiced(voice.capacity, comment))
+            if found:
+                raise answers.refused(found)
             return voice
     raise answers.not_needed(lacking)
 

@@ -12,7 +12,7 @@ policies at each decision and never stored: a policy that became stricter holds 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from admin_sync.access.chain import Need
 from admin_sync.access.refusal import Refusal
 from admin_sync.access.speakers import Speakers
+from admin_sync.bypass.carried import HANDING, marked
 from admin_sync.bypass.code import Verifier
 from admin_sync.holdings import Way, ancestry, closure, group_roles, groups, holdings
 from admin_sync.load.document import Document
@@ -89,6 +90,7 @@ class Kind:
     gives:    the platform's roles that the subject would hold, each with the way to it
     refuses:  what is wrong with the payload for these policies; `rules.py` has what all kinds keep
     own_only: only for whoever asks
+    voiced:   what is wrong with a yes in some capacity and its comment
     """
 
     name: str
@@ -98,6 +100,7 @@ class Kind:
     gives: Callable[[Document, Asked], Mapping[str, Way]]
     refuses: Callable[[Document, Asked], Iterator[Refusal]]
     own_only: bool = False
+    voiced: Callable[[str, str | None], Iterator[Refusal]] = field(default=lambda capacity, comment: iter(()))
 
 
 def read_payload(kind: str, payload: Mapping[str, Any]) -> Payload:
@@ -233,6 +236,11 @@ def _bypass_refuses(document: Document, asked: Asked) -> Iterator[Refusal]:
         yield Refusal("one-environment", "a bypass is one login, in one environment; ask for each by itself")
 
 
+def _bypass_voiced(capacity: str, comment: str | None) -> Iterator[Refusal]:
+    if capacity == HANDING and marked(comment) is None:
+        yield Refusal("no-half", f"{HANDING} hands a half of the code over: `admin-sync mfa-bypass approve`")
+
+
 def _nothing(document: Document, asked: Asked) -> Mapping[str, Way]:
     return {}
 
@@ -272,6 +280,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             longest=lambda document, asked: document.policies.break_glass.mfa_bypass.max_duration,
             gives=_nothing,
             refuses=_bypass_refuses,
+            voiced=_bypass_voiced,
         ),
     )
 }

@@ -8,6 +8,7 @@
     code.py     halves and what recognises them (pure)
     carried.py  how a request and an approval carry a verifier (pure)
     account.py  the account in Keycloak: open, look at, withdraw
+    client.py   a person's calls: ask, agree; makes the halves
     fulfil.py   an approved request takes effect; called by the reconciler
 
 Neither the person nor an approver can log in alone, and no server holds a code: the person has no second half, the

@@ -16,7 +16,7 @@ from admin_sync.bypass.code import Verifier
 HANDING: Final = "security"
 """The capacity in which a half is handed over."""
 
-_MARK: Final = re.compile(r"(?:^|\s)handed-half=([0-9a-f]{32}):([0-9a-f]{64})$")
+_MARK: Final = re.compile(r"(?:^|\s)handed-half=([0-9a-f]{32}):([0-9a-f]{64})\Z")
 
 
 def comment(said: str | None, handed: Verifier) -> str:
@@ -29,10 +29,16 @@ def own_half(record: Record) -> Verifier:
     return Verifier.model_validate(record.request.payload.get("half"))
 
 
+def marked(said: str | None) -> Verifier | None:
+    """The verifier that an approver's comment carries, if it does."""
+    found = _MARK.search(said or "")
+    return Verifier(salt=found[1], hash=found[2]) if found else None
+
+
 def handed_half(record: Record) -> Verifier | None:
     """The verifier of the half that the latest approval by security handed over; None if none did."""
     for approval in sorted(record.approvals, key=lambda one: one.at, reverse=True):
-        found = _MARK.search(approval.comment or "")
-        if approval.capacity == HANDING and approval.hash == record.request.hash and found is not None:
-            return Verifier(salt=found[1], hash=found[2])
+        half = marked(approval.comment)
+        if approval.capacity == HANDING and approval.hash == record.request.hash and half is not None:
+            return half
     return None

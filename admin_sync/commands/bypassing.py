@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from admin_sync.commands.arguments import command, group
-from admin_sync.commands.login import LoginProblem
 from admin_sync.commands.options import Options
-from admin_sync.console import DONE, NOT_ALLOWED
+from admin_sync.commands.requesting import access_service
+from admin_sync.console import DONE, NOT_ALLOWED, REFUSED
 from admin_sync.desired import realm_name
 from admin_sync.errors import AdminSyncError, Misconfigured
 from admin_sync.load.document import Document
@@ -21,6 +22,7 @@ from admin_sync.settings import seconds
 if TYPE_CHECKING:
     from admin_sync.bypass.account import Accounts, Code
     from admin_sync.bypass.client import BypassCalls
+    from identity.login import PersonSession
 
 app = group("Emergency MFA bypass: one login without the second factor, after two people agreed.")
 
@@ -29,6 +31,7 @@ Subject = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Wh
 Request = Annotated[str, typer.Argument(metavar="REQUEST", help="The request, such as REQ-000042.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="What happened; at least ten characters.")]
 Comment = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="How you know who asks.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask again.")]
 Duration = Annotated[
     str | None, typer.Option("--for", metavar="DURATION", help="How long, such as 1h. Default: as long as may be.")
 ]
@@ -47,8 +50,11 @@ def request_(options: Options, *, why: Why, user: Subject = None, duration: Dura
     environment = _one(options, document)
     longest = document.policies.break_glass.mfa_bypass.max_duration
     span = longest if duration is None else timedelta(seconds=seconds("--for", duration))
-    with _calls(options, document) as calls:
-        made = calls.ask(user, environment, why, datetime.now(UTC) + span)
+    with _calls(options, document) as (calls, session):
+        subject = user or session.who().email
+        if not subject:
+            raise Misconfigured("your login has no e-mail address; say with --user whom it is for")
+        made = calls.ask(subject, environment, why, datetime.now(UTC) + span)
     waiting = "; ".join(f"{one['capacity']}: {', '.join(one['who'])}" for one in made.request.get("waiting_for", ()))
     told = made.request
     _tell(
@@ -64,11 +70,19 @@ def request_(options: Options, *, why: Why, user: Subject = None, duration: Dura
 
 
 @command(app, "approve")
-def approve(options: Options, *, request: Request, comment: Comment = None) -> int:
+def approve(options: Options, *, request: Request, comment: Comment = None, yes: Yes = False) -> int:
     """Agree to a request for security, and get the half that you hand to the person. It is shown once."""
     document = options.document()
-    with _calls(options, document) as calls:
+    with _calls(options, document) as (calls, _):
         found = calls.find(request)
+        if found["kind"] != "mfa_bypass":
+            raise NoCode(f"{request} is no bypass; agree to it with `admin-sync approve {request}`")
+        if not yes:
+            options.console.say("\n".join([f"{found['id']}: {found['subject']}", f"  why: {found['justification']}"]))
+            if not sys.stdin.isatty():
+                raise Misconfigured("give --yes: without a terminal nobody can be asked")
+            if not typer.confirm("Approve this?", err=True):
+                return REFUSED
         made = calls.approve(found, comment)
     told = made.request
     _tell(
@@ -122,20 +136,14 @@ def _accounts(options: Options, document: Document) -> Accounts:
 
 
 @contextmanager
-def _calls(options: Options, document: Document) -> Iterator[BypassCalls]:
-    """The person at the keyboard, at the access service. Raises Misconfigured and LoginProblem."""
+def _calls(options: Options, document: Document) -> Iterator[tuple[BypassCalls, PersonSession]]:
+    """The person at the keyboard, at the access service. Raises Misconfigured, LoginProblem and AccessProblem."""
     from admin_sync.bypass.client import BypassCalls  # noqa: PLC0415
-    from identity.login import LoginFailed, PersonSession, folder, registration  # noqa: PLC0415
-    from identity.login.commands import exit_code  # noqa: PLC0415
+    from identity.login import PersonSession, folder, registration  # noqa: PLC0415
 
-    url = options.environ.get("ADMIN_SYNC_ACCESS_URL")
-    if not url:
-        raise Misconfigured("set ADMIN_SYNC_ACCESS_URL: the service that keeps requests (docs/access-requests.md)")
-    try:
+    with access_service(options) as service:
         session = PersonSession(registration(options.environ), folder(options.environ))
-        yield BypassCalls(session, url, lambda environment: realm_name(document, environment))
-    except LoginFailed as failed:
-        raise LoginProblem(str(failed), exit_code(failed.code)) from None
+        yield BypassCalls(service, lambda environment: realm_name(document, environment)), session
 
 
 def _told(options: Options, person: str, code: Code) -> None:

@@ -23,19 +23,22 @@ class Proof(StrEnum):
     KEY = "security key"
     APP = "one-time code"
     RECOVERY = "recovery code"
+    EMERGENCY = "emergency code"
+    """Two halves of a code, after two people approved one login."""
     PASSKEY = "passkey"
     CLIENT = "client's key"
     """A program proved the key or the workload that it is; no person was there."""
 
 
 _FIRST: Final = frozenset({Proof.PASSWORD, Proof.PROVIDER, Proof.PROVIDER_AAL2, Proof.PROVIDER_AAL3, Proof.PASSKEY})
-_SECOND: Final = frozenset({Proof.APP, Proof.RECOVERY, Proof.KEY})
+_SECOND: Final = frozenset({Proof.APP, Proof.RECOVERY, Proof.EMERGENCY, Proof.KEY})
 _METHODS: Final = {
     Proof.PASSWORD: {"pwd"},
     Proof.KEY: {"hwk"},
     Proof.PASSKEY: {"hwk"},
     Proof.APP: {"otp"},
     Proof.RECOVERY: {"recovery"},
+    Proof.EMERGENCY: {"mfa_bypass"},
 }
 
 

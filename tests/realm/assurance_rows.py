@@ -52,6 +52,8 @@ ROWS: Final = (
     # The account exists already; what it holds was registered in an earlier login.
     *_product(PROVIDERS, ("nothing", "authenticator app"), ASKED),
     *_product(("workforce",), ("recovery codes", "security key"), ASKED),
+    # Without any factor, and with one that is out of reach.
+    *_product(("password", "workforce"), ("emergency code",), ASKED),
     # What is registered in the very login that the row is about.
     *_product(
         ("first login, registering",),

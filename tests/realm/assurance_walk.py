@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,8 @@ import orjson
 from assurance_oracle import Proof
 from assurance_rows import Row
 
+from admin_sync.bypass.account import Accounts
+from admin_sync.bypass.code import new_half, verifier
 from identity.client_key import ClientKey
 from stack.login import BrowserLogin, Factor, FirstLogin, HttpLogin, Login, LoginFailed, SavedFactor, Tokens
 from stack.login.forms import PageReader
@@ -30,11 +33,13 @@ CLIENT: Final = "tradepulse-cli"
 DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 APP: Final = "authenticator app"
+CODE: Final = "emergency code"
 
 _PROOFS: Final = {
     **dict.fromkeys(("password", "kc-form-login"), Proof.PASSWORD),
     **dict.fromkeys(("use-app", "kc-otp-login-form"), Proof.APP),
     **dict.fromkeys(("use-recovery-code", "kc-recovery-code-login-form"), Proof.RECOVERY),
+    **dict.fromkeys(("use-emergency-code", "tradepulse-mfa-bypass"), Proof.EMERGENCY),
     "use-key": Proof.KEY,
 }
 """What answering a page proves. Registering something proves nothing."""
@@ -114,7 +119,13 @@ class Walk:
 
     def _login(self, row: Row) -> Outcome:
         login, saved = self._holder(row)
-        asked = replace(login, acr=row.acr, essential=row.essential, recovery_code=row.holds == "recovery codes")
+        asked = replace(
+            login,
+            acr=row.acr,
+            essential=row.essential,
+            recovery_code=row.holds == "recovery codes",
+            emergency_code=row.holds == CODE,
+        )
         with self._driver(row, saved) as driver:
             return self._attempt(row, driver, asked)
 
@@ -168,6 +179,10 @@ class Walk:
     def _holder(self, row: Row) -> tuple[Login, SavedFactor]:
         """Somebody new who holds what the row says; somebody with a key or codes serves several rows."""
         kind = row.holds if row.way not in _SAID else f"{row.way} {row.holds}"
+        if row.holds == CODE:
+            login, _ = self._enrolled(row)
+            # Any factor that was registered is out of reach.
+            return login, SavedFactor(emergency_code=self._code(login.username))
         if row.holds in ("nothing", APP):
             return self._enrolled(row)
         if kind not in self._keys:
@@ -178,7 +193,7 @@ class Walk:
         if row.way in _SAID:
             return self._newcomer(row)
         password, saved = _password(), SavedFactor()
-        if row.holds == "nothing":
+        if row.holds in ("nothing", CODE):
             return Login(self._account(password), password), saved
         if row.holds == APP:
             saved.secret = secrets.token_hex(10)
@@ -215,6 +230,13 @@ class Walk:
         body = {"username": email, "email": email, "emailVerified": True, "enabled": True, "credentials": credentials}
         self.realm.admin.post(f"{self.realm.path}/users", body)
         return email
+
+    def _code(self, email: str) -> tuple[str, str]:
+        own, handed = new_half(), new_half()
+        realm = self.realm.path.lstrip("/")
+        halves = [verifier(half, realm, email) for half in (own, handed)]
+        Accounts(self.realm.admin, realm).open(email, "REQ-000001", datetime.now(UTC) + timedelta(hours=1), halves)
+        return own, handed
 
     def _email(self) -> str:
         email = f"{secrets.token_hex(6)}@tradepulse.example"
