@@ -19,7 +19,7 @@ PORTS = {
     "vault-worker": (8201,),
     "session-broker": (8300,),
     "access": (8500,),
-    "reconciler": (8600,),
+    "reconciler": (8320,),
     "neighbours": (8090,),
     "paper-broker": (8091,),
 }

@@ -27,9 +27,13 @@ HOLDERS: Mapping[str, tuple[str, ...]] = {
     "bundles": ("opa-reports", "audit-checkpoint.pem"),
     "opa": ("opa-reports", "opa.crt", "opa.key", "opa.yaml"),
     "vault": (password("vault_app"), "kms.json", "client-vault-api.pem", "audit-checkpoint.pem", "audit-mac",
-              "broker-paper"),
+              "broker-paper", "access-approval.json"),
     "vault-worker": (password("vault_app"), password("vault_rotator"), "kms.json", "client-vault-api.pem",
-                     "client-vault-rotator.pem", "audit-checkpoint.pem", "audit-mac", "broker-paper"),
+                     "client-vault-rotator.pem", "audit-checkpoint.pem", "audit-mac", "broker-paper",
+                     "access-approval.json"),
+    "access": (password("access_app"), "audit-checkpoint.pem", "audit-mac", "access-approval.pem"),
+    "reconciler": (password("access_reconciler"), "keycloak-admin", "bundle.pem", "bundle.pub", "opa-reports",
+                   "audit-checkpoint.pem", "audit-checkpoint.pub", "idp-workforce", "idp-mock", "clients"),
     "session-broker": ("client-session-broker.pem", "audit-checkpoint.pem", "audit-mac"),
     "proxy": ("proxy.crt", "proxy.key", "nginx.conf"),
     "people": ("keycloak-admin",),
@@ -39,6 +43,7 @@ HOLDERS: Mapping[str, tuple[str, ...]] = {
 
 STATE: tuple[str, ...] = (
     "postgres", "audit", "bundles", "opa", "session-broker", "paper-broker", "people", "prometheus",
+    "repository",
 )  # fmt: skip
 """Volumes that services write. They are made by the same account beforehand, so no container has to be root."""
 

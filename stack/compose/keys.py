@@ -20,9 +20,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from joserfc.jwk import ECKey
 
+from admin_sync.break_glass.proof import Signer
 from admin_sync.bundle.keys import create_key
 from admin_sync.bundle.opa_config import opa_config, render_config
 from identity.durable import replace_file
+from identity.secret import Secret
 from session_broker.nginx.render import render
 from session_broker.nginx.settings import ProxySettings
 from stack.compose.authority import make_authority, make_server
@@ -52,6 +54,11 @@ def make(root: Path, configuration: Path, *, host: str, provided: Path | None = 
     done = _provided(keys, provided)
     _words(keys)
     _audit(keys)
+    if not (keys / "access-approval.pem").exists():
+        made = _private(ed25519.Ed25519PrivateKey.generate())
+        # The public half first: where there is a private one, both are there.
+        write(keys / "access-approval.json", Signer(Secret(made)).key_set())
+        write(keys / "access-approval.pem", made)
     if not (keys / "bundle.pem").exists():
         create_key(keys / "bundle.pem", keys / "bundle.pub")
     if not (keys / "kms.json").exists():

@@ -110,7 +110,7 @@ class Rehearsal:
         with self._tell.step("The proxy reaches what it forwards to, and no database"):
             wrong, tried = boundary.reach(engine, containers)
             expect(not wrong, "a boundary that holds", "; ".join(wrong))
-            self._tell.good(f"{tried} addresses and names tried; three are open")
+            self._tell.good(f"{tried} addresses and names tried; the four that it forwards to are open")
         with self._tell.step("A root shell in the outer network reaches nothing"):
             wrong, tried = boundary.stranger(engine, containers)
             expect(not wrong, "a boundary that holds", "; ".join(wrong))

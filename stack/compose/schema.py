@@ -8,10 +8,11 @@ from pathlib import Path
 
 import asyncpg
 
+from admin_sync.access.store.migrate import migrate as migrate_access
 from identity.secret import read_secret
 from stack.compose.holders import password
 from stack.postgres import DATABASES, ROLES, SUPERUSER, verifier
-from vault_api.store.migrate import migrate
+from vault_api.store.migrate import migrate as migrate_vault
 
 RUN = Path("/run/tradepulse")
 
@@ -50,6 +51,8 @@ def main() -> int:
     words = {role: read_secret(RUN / password(role), name=role).text() for role in (SUPERUSER, *ROLES)}
     asyncio.run(provide(f"postgresql://{server}/?{options}", words))
     print(f"schema: {len(ROLES)} roles, {len(DATABASES)} databases")
-    revision = asyncio.run(migrate(os.environ["VAULT_OWNER_DATABASE_URL"], words["vault_owner"]))
+    revision = asyncio.run(migrate_vault(os.environ["VAULT_OWNER_DATABASE_URL"], words["vault_owner"]))
     print(f"schema: the vault's is at revision {revision}")
+    revision = asyncio.run(migrate_access(os.environ["ACCESS_OWNER_DATABASE_URL"], words["access_owner"]))
+    print(f"schema: the one of requests is at revision {revision}")
     return 0

@@ -14,7 +14,7 @@ Compose = dict[str, Any]
 PUBLISHED = {"proxy", "neighbours", "paper-broker"}
 """Services with a port outside; the last two are of the profile dev and on loopback."""
 
-PROXY_REACHES = {"keycloak", "session-broker", "vault-api"}
+PROXY_REACHES = {"keycloak", "session-broker", "vault-api", "access"}
 """Whom the proxy shares a network with: those that it forwards to."""
 
 _PLACEHOLDER = re.compile(r"\$\{[A-Z_]+(?::-([^}]*))?\}")

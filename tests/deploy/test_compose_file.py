@@ -100,7 +100,7 @@ def test_every_holder_mounts_its_own_secrets_and_no_others(compose: Compose) -> 
             if target == "/run/tradepulse":
                 held[name] = source.removeprefix("secrets-")
     # Jobs and programs of one account share their secrets; a second node has those of the first.
-    shared = {"vault-api": "vault", "apply": "admin-sync", "admin-sync": "admin-sync"}
+    shared = {"vault-api": "vault", "apply": "admin-sync"}
     for name, holder in held.items():
         assert holder == shared.get(name, name.removesuffix("-2")) or holder == shared.get(name.removesuffix("-2"))
     assert set(held.values()) == set(HOLDERS)
