@@ -81,6 +81,8 @@ class Pending:
     ref: Ref
     reason: str
     origin: Position | None = None
+    awaits: str | None = None
+    """The person, by e-mail address, who has to register a second factor first; None for any other reason."""
 
 
 Resources = Mapping[Ref, Resource]
@@ -118,3 +120,5 @@ class Current:
     realm: str
     exists: bool
     resources: Resources
+    second_factors: frozenset[str] = frozenset()
+    """People, by e-mail address, who were found to have a second factor. Who was not asked about is not among them."""

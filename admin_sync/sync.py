@@ -18,6 +18,7 @@ from threading import Lock as Mutex
 from typing import Final
 
 from admin_sync.desired import Facts, desire, realm_name
+from admin_sync.desired.factors import undecided
 from admin_sync.desired.facts import Secret
 from admin_sync.diff import Change, Plan, diff
 from admin_sync.errors import Interrupted, Refused
@@ -76,13 +77,17 @@ class Session:
     def plan(self, environment: str) -> Planned:
         """What would change in the realm of an environment. Raises KeycloakProblem and InvalidInput."""
         start, before = time.monotonic(), self.connection.requests
-        current = self.gateway(environment).read(realm_name(self.document, environment))
-        desired = desire(self.document, environment, current, self.facts, self.base(environment))
+        gateway, base = self.gateway(environment), self.base(environment)
+        current = gateway.read(realm_name(self.document, environment))
+        desired = desire(self.document, environment, current, self.facts, base)
+        if found := gateway.second_factors(current.realm, undecided(desired, current)):
+            current = replace(current, second_factors=found)
+            desired = desire(self.document, environment, current, self.facts, base)
         desired, current, undeclared = settle(self.document, desired, current)
         plan = diff(desired, current, ORDER)
         taken = self.connection.requests - before
-        found = [] if plan.empty else effects(desired, current, self.document)
-        return Planned(desired, current, plan, found, taken, time.monotonic() - start, undeclared)
+        changed = [] if plan.empty else effects(desired, current, self.document)
+        return Planned(desired, current, plan, changed, taken, time.monotonic() - start, undeclared)
 
     def gateway(self, environment: str) -> Gateway:
         """The way to the realm of an environment, chosen once. Raises Misconfigured and KeycloakProblem."""

@@ -6,6 +6,7 @@
     clients.py    clients, their roles, what their service accounts may do
     partners.py   organizations, their groups, their administrators
     people.py     accounts and bindings
+    factors.py    grants that wait until their person has a second factor
     rules.py      what our providers in Keycloak decide by
     watched.py    declared objects that are somebody else's and are only compared
     facts.py      what cannot be derived from the document: discovery, keys, secrets
@@ -20,6 +21,7 @@ from collections.abc import Iterable
 
 from admin_sync.desired.bridges import bridges
 from admin_sync.desired.clients import clients
+from admin_sync.desired.factors import wait_for_factors
 from admin_sync.desired.facts import Facts
 from admin_sync.desired.partners import partners
 from admin_sync.desired.parts import Parts
@@ -50,6 +52,7 @@ def desire(
     clients(parts)
     partners(parts)
     people(parts)
+    wait_for_factors(parts)
     rules(parts)
     if document.roles.environments[environment].existing == "watch":
         watch(parts)

@@ -28,6 +28,13 @@ class Gateway(Protocol):
         """The state of one realm. Raises KeycloakProblem, and Refused where two of its objects share a name."""
         ...
 
+    def second_factors(self, realm: str, people: Mapping[str, str]) -> frozenset[str]:
+        """Which of some people hold a second factor. `people` are the server's ids by e-mail address, as read just now.
+
+        Raises KeycloakProblem. Nobody asked about is no request.
+        """
+        ...
+
     def write(
         self,
         changes: Sequence[Change],
@@ -70,4 +77,4 @@ def choose(
             raise Misconfigured(f"no bulk provider for {realm}: {reason}; install it, or take --gateway rest") from None
         note(f"{realm}: by Keycloak's own API, since {reason}")
         return rest
-    return BulkGateway(connection, capability, rest.read if choice is Choice.AUTO else None, note)
+    return BulkGateway(connection, capability, rest if choice is Choice.AUTO else None, note)

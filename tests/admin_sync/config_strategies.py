@@ -25,7 +25,7 @@ _POLICIES: dict[str, Any] = {
     "access_requests": {
         "default": {"approvals": ["manager"], "max_duration": "90d"},
         "elevated": {"approvals": ["manager"], "max_duration": "8h"},
-        "mfa_before_grant": True,
+        "mfa_before_grant": False,
         "approvers": {"manager": {"from": "hr_roster"}},
     },
     "certification": {"every": "90d", "stale_after": "90d", "orphan": "nobody"},

@@ -28,7 +28,9 @@ def configuration(tmp_path: Path) -> Configuration:
     """The sample configuration, to be edited."""
     directory = tmp_path / "iam"
     shutil.copytree(SAMPLE, directory)
-    return Configuration(directory)
+    made = Configuration(directory)
+    made.grant_at_once()
+    return made
 
 
 @pytest.fixture(scope="session")

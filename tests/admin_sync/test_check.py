@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from admin_sync_world import ROOT, Configuration
 
 from admin_sync.errors import InvalidInput
 
@@ -20,6 +21,10 @@ def findings(configuration) -> list[str]:
 
 def test_the_sample_is_valid(configuration) -> None:
     assert findings(configuration) == []
+
+
+def test_the_checkouts_own_configuration_is_valid() -> None:
+    assert findings(Configuration(ROOT / "configs" / "iam")) == []
 
 
 ROLES, POLICIES, BINDINGS, PARTNERS, BROKERS = (

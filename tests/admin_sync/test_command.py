@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from admin_sync_world import ROOT, Configuration, admin_sync, plain_environment
+from admin_sync_world import ROOT, SAMPLE, Configuration, admin_sync, plain_environment
 
 from admin_sync import saved_plan
 from admin_sync.console import Console
@@ -216,7 +216,8 @@ def test_a_server_that_is_away_is_exit_1_after_a_bounded_time(tmp_path: Path) ->
 
 
 def test_explain_names_roles_permissions_ways_and_ends() -> None:
-    done = admin_sync("explain", "Platform.One@tradepulse.example", "--env", "staging", "--json")
+    config = ("--config", SAMPLE)
+    done = admin_sync("explain", "Platform.One@tradepulse.example", "--env", "staging", "--json", *config)
     assert done.code == 0
     (staging,) = done.json()["environments"]
     roles = {one["role"]: one["expires"] for one in staging["roles"]}

@@ -18,10 +18,10 @@ from admin_sync.keycloak.bulk.recorder import Recorder, RecordingWriter
 from admin_sync.keycloak.connection import Connection, KeycloakProblem, NotAllowed, Refused
 from admin_sync.keycloak.problems import gravest
 from admin_sync.keycloak.registry import ADAPTERS
+from admin_sync.keycloak.rest.credentials import holders
+from admin_sync.keycloak.rest.gateway import RestGateway
 from admin_sync.keycloak.state import read_through
 from admin_sync.model import Current, Ref, printable
-
-Reading = Callable[[str], Current]
 
 AT_ONCE: Final = 3
 """Transactions at once where they need nothing of each other."""
@@ -40,7 +40,7 @@ class BulkGateway:
         self,
         connection: Connection,
         capability: Capability,
-        otherwise: Reading | None = None,
+        otherwise: RestGateway | None = None,
         note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._connection = connection
@@ -60,11 +60,22 @@ class BulkGateway:
             self._note(
                 f"{realm}: read by Keycloak's own API, since its bulk provider does not serve it ({_said(problem)})"
             )
-            return self._otherwise(realm)
+            return self._otherwise.read(realm)
         reader = BulkReader(realm, document)
         current = read_through(reader)
         self._known[realm] = reader
         return current
+
+    def second_factors(self, realm: str, people: Mapping[str, str]) -> frozenset[str]:
+        """Which of some people hold a second factor: out of the document that was read, without a request.
+
+        A provider from before it told so, and a realm that it does not serve, are asked account by account.
+        """
+        reader = self._known.get(realm)
+        listed = reader.second_factors if reader is not None else None
+        if listed is None:
+            return holders(self._connection, realm, people)
+        return frozenset(email for email, server_id in people.items() if server_id in listed)
 
     def write(
         self,

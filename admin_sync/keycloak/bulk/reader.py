@@ -48,6 +48,12 @@ class BulkReader:
         groups = self._document.get("organization_groups", {})
         return {one["alias"]: groups.get(one["id"], []) for one in self.organizations if is_managed(one)}
 
+    @cached_property
+    def second_factors(self) -> frozenset[str] | None:
+        """The ids of the accounts that hold a second factor; None from a provider that does not tell."""
+        listed = self._document.get("second_factors")
+        return None if listed is None else frozenset(listed)
+
     def linked_users(self, aliases: Iterable[str]) -> Mapping[str, list[Json]]:
         """The accounts linked to each identity provider."""
         linked = self._document.get("linked_users", {})

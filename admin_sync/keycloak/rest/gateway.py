@@ -16,6 +16,7 @@ from admin_sync.keycloak.iam.role import defer_includes
 from admin_sync.keycloak.problems import gravest
 from admin_sync.keycloak.registry import ADAPTERS, SIDE_BY_SIDE
 from admin_sync.keycloak.rest import imports
+from admin_sync.keycloak.rest.credentials import holders
 from admin_sync.keycloak.rest.reader import RestReader, Thing
 from admin_sync.keycloak.state import read_through
 from admin_sync.model import Current, Json, Ref, Resource
@@ -45,6 +46,10 @@ class RestGateway:
         known, self._untouched = self._untouched, {}
         self._last = RestReader(self._connection, realm, known)
         return read_through(self._last)
+
+    def second_factors(self, realm: str, people: Mapping[str, str]) -> frozenset[str]:
+        """Which of some people hold a second factor: a request for each, since the admin API knows no other way."""
+        return holders(self._connection, realm, people)
 
     def write(
         self,

@@ -7,12 +7,14 @@ import java.util.List;
 import java.util.Map;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import example.tradepulse.keycloak.factor.Factor;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.Tuple;
 
 /**
  * The accounts of a realm and what they belong to, by queries over whole tables: {@code users} in Keycloak's own
- * representation, then {@code role_members}, {@code group_members} and {@code linked_users} as lists of their ids.
+ * representation, then {@code role_members}, {@code group_members} and {@code linked_users} as lists of their ids, and
+ * {@code second_factors} as the ids of those who hold one.
  *
  * <p>Accounts come in pages by id, so that a realm of any size takes the same memory.
  */
@@ -44,6 +46,22 @@ final class People {
                 + " where m.user.realmId = :realm order by m.groupId, m.user.id");
         members(json, "linked_users", "select f.identityProvider as place, f.user.id as person from FederatedIdentityEntity f"
                 + " where f.user.realmId = :realm order by f.identityProvider, f.user.id");
+        secondFactors(json);
+    }
+
+    /** Nothing of a credential but that it is there. */
+    private void secondFactors(JsonGenerator json) throws IOException {
+        json.writeArrayFieldStart("second_factors");
+        try (var ids = database.createQuery("select distinct c.user.id from CredentialEntity c"
+                        + " where c.user.realmId = :realm and c.type in :types order by c.user.id", String.class)
+                .setParameter("realm", realm)
+                .setParameter("types", Factor.credentialTypes())
+                .getResultStream()) {
+            for (String id : (Iterable<String>) ids::iterator) {
+                json.writeString(id);
+            }
+        }
+        json.writeEndArray();
     }
 
     private List<Tuple> accounts(String after) {
