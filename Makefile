@@ -13,7 +13,7 @@ OPA := $$($(VENV)/python -m stack.opa)
 LOCK := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs reset demo install test test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session lock
+.PHONY: images test-deploy help up down status logs reset demo install test test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session lock
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,13 @@ lint: install ## ruff, mypy --strict, opa fmt, the import rule
 docs: install ## write what is generated from code again, fail if it was not current; check that links lead somewhere
 	@$(VENV)/python -m admin_sync.reference --check || { $(VENV)/python -m admin_sync.reference; exit 1; }
 	$(PYTEST) -q tests/test_docs.py
+
+images: ## all container images of docker-compose.yml, from Debian and language packages alone (root, docker, debootstrap)
+	$(PYTHON) -m stack install
+	$(VENV)/python -m stack.images $(NAMES)
+
+test-deploy: ## docker compose up, the main job through the proxy, attacks on the boundary, down (root, docker, images; 4-15 min)
+	$(VENV)/python -m stack.compose.rehearsal
 
 bench: bench-sync bench-vault bench-session ## every benchmark beside its peers (bench/README.md says which are wanted)
 

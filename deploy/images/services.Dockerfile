@@ -12,7 +12,7 @@ COPY wheels /build/wheels
 COPY product.txt kms.txt /build/
 # Nothing is fetched here, and what lies in the context has to have the hashes of the lock files all the same.
 RUN python3 -m venv /opt/tradepulse/venv \
- && /opt/tradepulse/venv/bin/pip install --no-cache-dir --no-index --find-links /build/wheels --no-deps --require-hashes \
+ && /opt/tradepulse/venv/bin/pip install --no-cache-dir --no-index -f /build/wheels --no-deps --require-hashes \
     --requirement /build/product.txt --requirement /build/kms.txt \
  && /opt/tradepulse/venv/bin/pip uninstall --yes --quiet pip setuptools
 
