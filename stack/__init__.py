@@ -25,6 +25,7 @@ is not ours is never signalled; all of it works as root and as an ordinary user,
     paper_broker/     a broker of ours to practise on: OAuth 2.0 with rotating refresh tokens, and orders
     vault.py          vault-api: root key, schema, run
     access.py         requests for access: schema, run
+    workspace.py      the web application: schema, run
     session_broker.py the token exchange: run
     reconciler.py     the repository of the configuration, and the reconciler: run
     proxy.py          the DMZ proxy: render its configuration, run the machine's nginx on it

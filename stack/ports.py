@@ -18,6 +18,7 @@ DEFAULTS: Mapping[str, int] = {
     "paper-broker": 8091,
     "session-broker": 8300,
     "reconciler": 8320,
+    "workspace": 8400,
     "access": 8500,
     "proxy": 8280,
 }

@@ -2,11 +2,12 @@
 
 Only its binaries are used. They run as an ordinary child process on 127.0.0.1 with SCRAM passwords
 for every role and no Unix socket, because this database holds a vault: the package's own helper
-trusts every local process. Three databases are made, each closed to the roles of the others:
+trusts every local process. Four databases are made, each closed to the roles of the others:
 
     keycloak   owned by keycloak
     vault      owned by vault_owner; vault_app and vault_rotator may connect and own nothing
     access     owned by access_owner; access_app and access_reconciler may connect and own nothing
+    workspace  owned by workspace_owner; workspace_app may connect and owns nothing
 
 None of these roles is superuser, may create roles or may bypass row level security.
 """
@@ -30,7 +31,12 @@ from typing import Any
 from stack.account import Account, reachable_copy, reachable_home, unprivileged
 from stack.service import Service, healthy
 
-DATABASES: Mapping[str, str] = {"keycloak": "keycloak", "vault": "vault_owner", "access": "access_owner"}
+DATABASES: Mapping[str, str] = {
+    "keycloak": "keycloak",
+    "vault": "vault_owner",
+    "access": "access_owner",
+    "workspace": "workspace_owner",
+}
 """Every database with its owner."""
 
 ROLES: Mapping[str, str] = {
@@ -41,6 +47,8 @@ ROLES: Mapping[str, str] = {
     "access_owner": "access",
     "access_app": "access",
     "access_reconciler": "access",
+    "workspace_owner": "workspace",
+    "workspace_app": "workspace",
 }
 """Every login role with the one database it may connect to."""
 

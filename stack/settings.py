@@ -25,6 +25,9 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
     neighbours = f"http://localhost:{ports['neighbours']}"
     database = f"127.0.0.1:{ports['postgres']}/vault"
     requests = f"127.0.0.1:{ports['postgres']}/access"
+    sessions = f"127.0.0.1:{ports['postgres']}/workspace"
+    # By this name and no address: WebAuthn and cookies without a domain want it.
+    workspace = f"http://localhost:{ports['workspace']}"
     secret = layout.secret
     issuers = {f"{name.upper()}_ISSUER": f"{neighbours}/{name}" for name in ISSUERS}
     return {
@@ -32,7 +35,7 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "PAPER_BROKER_ISSUER": paper_broker.issuer(ports),
         "PAPER_BROKER_CLIENT_SECRET_FILE": str(secret(paper_broker.SECRET)),
         # The workspace's page, and a listener of a native app on any port (RFC 8252).
-        "VAULT_LINK_REDIRECT_URIS": "http://localhost:8400/link/callback,http://127.0.0.1/callback",
+        "VAULT_LINK_REDIRECT_URIS": f"{workspace}/link/callback,http://127.0.0.1/callback",
         **{name: str(secret(file)) for name, file in IDENTITY_PROVIDERS.items()},
         STATE_VARIABLE: str(layout.state),
         "TRADEPULSE_ENVIRONMENT": ENVIRONMENT,
@@ -64,6 +67,15 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "ADMIN_SYNC_REPOSITORY": str(layout.iam),
         "ADMIN_SYNC_RECONCILER_LISTEN": f"127.0.0.1:{ports['reconciler']}",
         "ADMIN_SYNC_ACCESS_URL": f"http://127.0.0.1:{ports['access']}",
+        "WORKSPACE_URL": workspace,
+        "WORKSPACE_BIND": f"127.0.0.1:{ports['workspace']}",
+        "WORKSPACE_CLIENT_KEY_FILE": str(secret("client-tradepulse.pem")),
+        "WORKSPACE_VAULT_URL": f"http://127.0.0.1:{ports['vault']}",
+        "WORKSPACE_ACCESS_URL": f"http://127.0.0.1:{ports['access']}",
+        "WORKSPACE_DATABASE_URL": f"postgresql://workspace_app@{sessions}",
+        "WORKSPACE_DATABASE_PASSWORD_FILE": str(secret("postgres-workspace_app")),
+        "WORKSPACE_OWNER_DATABASE_URL": f"postgresql://workspace_owner@{sessions}",
+        "WORKSPACE_OWNER_DATABASE_PASSWORD_FILE": str(secret("postgres-workspace_owner")),
         "ACCESS_BIND": f"127.0.0.1:{ports['access']}",
         "ACCESS_DATABASE_URL": f"postgresql://access_app@{requests}",
         "ACCESS_DATABASE_PASSWORD_FILE": str(secret("postgres-access_app")),

@@ -19,6 +19,7 @@ from stack import (
     reconciler,
     session_broker,
     vault,
+    workspace,
 )
 from stack.files import digest, locked, read_json, write_json
 from stack.keycloak import built_home
@@ -76,6 +77,8 @@ class Up:
             "run-vault-worker": Step("start vault worker", self._worker, ("migrate", "apply")),
             "access-migrate": Step("schema of requests", self._access_migrate, ("run-postgres",)),
             "run-access": Step("start access", self._access, ("access-migrate", "apply")),
+            "workspace-migrate": Step("schema of sessions", self._workspace_migrate, ("run-postgres",)),
+            "run-workspace": Step("start workspace", self._workspace, ("workspace-migrate", "apply")),
             "run-reconciler": Step("start reconciler", self._reconciler, ("access-migrate", "apply")),
             "run-session-broker": Step("start session-broker", self._session_broker, ("apply",)),
             "run-proxy": Step("start DMZ proxy", self._proxy, ("provision",)),
@@ -218,6 +221,19 @@ class Up:
 
     def _access(self) -> str | None:
         return self._started(access.service(self._layout, self._ports, read(self._layout)), 60.0)
+
+    def _workspace_migrate(self) -> str | None:
+        layout = self._layout
+        wanted = {"inputs": digest([layout.checkout / "workspace" / "session" / "migrations"])}
+        stamp = layout.run / "workspace-migrated.json"
+        if read_json(stamp) == wanted:
+            return UNCHANGED
+        workspace.migrate(layout, self._commands, read(layout))
+        write_json(stamp, wanted)
+        return None
+
+    def _workspace(self) -> str | None:
+        return self._started(workspace.service(self._layout, self._ports, read(self._layout)), 60.0)
 
     def _repository(self) -> str | None:
         return reconciler.repository(self._layout, self._commands, read(self._layout))

@@ -53,8 +53,8 @@ def problems(browser: BrowserLogin) -> Iterator[Callable[[], list[str]]]:
     def look() -> list[str]:
         found = []
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            response = Axe().run(page)
+            page.emulate_media(color_scheme=scheme)
+            response = Axe().run(page).response
             found += [f"{scheme}: {one['id']} at {one['nodes'][0]['target']}" for one in response["violations"]]
         return found
 

@@ -1,0 +1,36 @@
+"""What somebody finds in the menu: the pages of their partners, and those for staff. Pure.
+
+The menu allows nothing. It leaves out what would only say no; the services decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from identity.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the menu. `section` is the heading that it stands under."""
+
+    section: str
+    label: str
+    path: str
+
+
+def entries(principal: Principal) -> tuple[Entry, ...]:
+    """The menu, in its order."""
+    found = [Entry("", "Home", "/")]
+    for alias in sorted(principal.organizations):
+        found.append(Entry(alias, "Connections", f"/partners/{alias}/connections"))
+        found.append(Entry(alias, "Audit trail", f"/partners/{alias}/audit"))
+    if is_staff(principal):
+        found.append(Entry("Access", "Requests", "/access/requests"))
+        found.append(Entry("Access", "Grants", "/access/grants"))
+    return tuple(found)
+
+
+def is_staff(principal: Principal) -> bool:
+    """Whether somebody works for the platform, as far as the menu is concerned: no member of any partner."""
+    return principal.kind == "person" and not principal.organizations

@@ -1,0 +1,33 @@
+"""The first page, and those that are for everybody."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from identity.principal import AssuranceLevel
+from workspace.login.places import local
+from workspace.pages.signed_in import Person
+from workspace.render import page
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def home(request: Request, person: Person) -> Response:
+    """What somebody can do here, and how they are logged in."""
+    return page(request, "home.html", person)
+
+
+@router.get("/signed-out")
+async def signed_out(request: Request) -> Response:
+    """Where a logout ends."""
+    return page(request, "signed_out.html")
+
+
+@router.get("/confirm")
+async def confirm(request: Request, person: Person, next: str = "/", level: str = "", max_age: str = "") -> Response:  # noqa: A002
+    """Why a stronger or a fresher login is needed, before the realm asks for it."""
+    known = level if level in set(AssuranceLevel) else ""
+    age = int(max_age) if max_age.isascii() and max_age.isdigit() and len(max_age) < 6 else None
+    return page(request, "confirm.html", person, back_to=local(next), level=known, max_age=age)

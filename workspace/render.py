@@ -1,0 +1,77 @@
+"""Pages: Jinja2 with everything escaped, one frame around all, and a fragment of it for htmx."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from identity.trace import trace_id
+from workspace.navigation import entries
+from workspace.session.sessions import Session
+
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
+
+_templates: Final = Environment(
+    loader=PackageLoader("workspace", "templates"),
+    autoescape=True,
+    # A name that is misspelt in a page is an error and no empty place.
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(
+    request: Request, template: str, session: Session | None = None, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """A page as a response. `values` are the template's own; the frame's are `session`, `navigation` and `path`."""
+    shown = {
+        "session": session,
+        "navigation": entries(session.principal) if session is not None else (),
+        "path": request.url.path,
+        "notice": session.notice if session is not None else None,
+        "trace": trace_id(),
+        **values,
+    }
+    return HTMLResponse(_templates.get_template(template).render(shown), status)
+
+
+def instant(value: str | float | datetime | None) -> datetime | None:
+    """A time as services write it (RFC 3339, or unix seconds); None for none, and for what is no time."""
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, datetime):
+            return value.astimezone(UTC)
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def day_and_time(value: str | float | datetime | None) -> str:
+    """A time for people, in UTC: `23 Nov 2026, 07:15`."""
+    found = instant(value)
+    return "-" if found is None else f"{found.day} {found:%b %Y, %H:%M}"
+
+
+def distance(value: str | float | datetime | None) -> str:
+    """How far a time is from now: `in 3 h`, `5 min ago`."""
+    found = instant(value)
+    if found is None:
+        return "-"
+    seconds = found.timestamp() - time.time()
+    size = abs(seconds)
+    text = next((f"{int(size // unit)} {name}" for unit, name in _UNITS if size >= unit), None)
+    if text is None:
+        return "now"
+    return f"in {text}" if seconds > 0 else f"{text} ago"
+
+
+_templates.filters.update(day_and_time=day_and_time, distance=distance)

@@ -1,0 +1,7 @@
+"""Alembic's entry."""
+
+from __future__ import annotations
+
+from identity.revisions import environment
+
+environment("workspace")

@@ -1,0 +1,14 @@
+"""Sessions and logins that are under way."""
+
+from __future__ import annotations
+
+from identity.revisions import run_script
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_script("workspace.session.migrations", "0001_sessions.sql")
