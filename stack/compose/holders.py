@@ -42,7 +42,7 @@ HOLDERS: Mapping[str, tuple[str, ...]] = {
 """Holder -> its files. Whoever serves requests has no secret of the administration, and no owner's of a database."""
 
 STATE: tuple[str, ...] = (
-    "postgres", "audit", "bundles", "opa", "session-broker", "paper-broker", "people", "prometheus",
+    "postgres", "audit", "bundles", "opa", "session-broker", "paper-broker", "people",
     "repository",
 )  # fmt: skip
 """Volumes that services write. They are made by the same account beforehand, so no container has to be root."""

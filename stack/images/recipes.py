@@ -34,7 +34,6 @@ RECIPES: Mapping[str, Recipe] = {
     "postgres:15-bookworm": Recipe("deploy/images/postgres.Dockerfile", "empty"),
     "nginx:1.22.1": Recipe("deploy/images/nginx.Dockerfile", "empty"),
     "openpolicyagent/opa:1.22.2": Recipe("deploy/images/opa.Dockerfile", "opa"),
-    "prom/prometheus:v2.42.0": Recipe("deploy/images/prometheus.Dockerfile", "empty"),
     f"tradepulse/keycloak:{KEYCLOAK}-{PRODUCT}": Recipe("realm/Dockerfile", "keycloak"),
     f"tradepulse/vault-api:{PRODUCT}": Recipe(_PYTHON, "python", "vault-api"),
     f"tradepulse/session-broker:{PRODUCT}": Recipe(_PYTHON, "python", "session-broker"),
