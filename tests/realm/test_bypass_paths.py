@@ -20,7 +20,7 @@ SKIPPING = {"auth-conditional-otp-form", "idp-auto-link", "auth-spnego", "direct
 
 
 def reachable(stack: Stack, realm: str) -> dict[str, list[dict[str, Any]]]:
-    """The executions of every flow of ours, and of any other by which anybody logs in, with those of flows inside it."""
+    """The executions of every flow of ours and of any other by which anybody logs in, inner flows included."""
     told = stack.admin.get(f"/{realm}")
     providers = stack.admin.get(f"/{realm}/identity-provider/instances") or []
     listed = stack.admin.get(f"/{realm}/authentication/flows")
