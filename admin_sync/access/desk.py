@@ -168,7 +168,8 @@ class Desk:
 
     async def _may_ask_for(self, principal: Principal, known: Known, wish: Wish) -> None:
         """Everybody asks for themselves; for others their managers do, and who may assign roles."""
-        speakers = known.facts(known.document.now).speakers
+        async with self.transaction() as ledger:
+            speakers = known.facts(await ledger.now()).speakers
         subject, asker = _subject(principal, wish), principal.email or ""
         if speakers.person(subject) == speakers.person(asker) or speakers.leads(asker, subject):
             return

@@ -129,7 +129,8 @@ def _of_times(facts: Facts, request: Request, asked_at: datetime) -> Iterator[Re
         return
     kind = KINDS[request.kind]
     longest = kind.longest(facts.document, asked_of(facts, request))
-    if request.expires > begin + longest + _SKEW:
+    # Differences, because a sum could leave the calendar.
+    if request.expires - begin > longest + _SKEW:
         yield Refusal("too-long", f"at most {shown(longest)}; it can be asked for again")
     # A file of bindings says when something was approved and not when it starts: no grant may end later after its
     # approval than any may last (`check.grants`, `holdings.excepted`), and it is approved after it was asked for.
@@ -138,7 +139,7 @@ def _of_times(facts: Facts, request: Request, asked_at: datetime) -> Iterator[Re
         if kind.name == "exception"
         else max(longest, facts.document.policies.access_requests.default.max_duration)
     )
-    if request.expires > asked_at + reach + _SKEW:
+    if request.expires - asked_at > reach + _SKEW:
         yield Refusal("too-far", f"it would end more than {shown(reach)} from now; ask when it is nearer")
 
 

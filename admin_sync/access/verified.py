@@ -43,7 +43,7 @@ def problems(
             found.append(Refusal("hash", f"the approval by {approval.by} is of another text"))
         elif not request.asked_at <= approval.at <= now or approval.at >= request.expires:
             found.append(Refusal("approval-time", f"the approval by {approval.by} is dated {approval.at.isoformat()}"))
-        elif voice is None or voice.person != approval.person:
+        elif voice is None or voice.person != approval.person or approval.account == request.requester_account:
             found.append(Refusal("no-say", f"{approval.by} has no say as {approval.capacity}"))
         else:
             voices.append(voice)

@@ -1,4 +1,4 @@
-"""The commands of people, each a process of its own, against the service as it is run: `migrate`, then `serve`."""
+"""The commands of people against the service as it is run, in a process of its own: `migrate`, then `serve`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 from access_world import CHECKOUT, ROSTER, Realm, at
 from joserfc import jwt
 
+from admin_sync.cli import app
 from identity.login import Kind, registration
 from identity.login.place import Place
 from identity.login.tokens import Tokens
@@ -32,6 +33,7 @@ class Terminals:
     realm: Realm
     home: Path
     env: dict[str, str]
+    capture: pytest.CaptureFixture[str]
 
     def logged_in(self, who: str) -> Path:
         folder = self.home / f"login-{who}"
@@ -43,19 +45,14 @@ class Terminals:
         return folder
 
     def run(self, who: str, *words: str, expect: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "admin_sync", *words],
-            cwd=CHECKOUT,
-            env={**self.env, "TRADEPULSE_LOGIN_DIR": str(self.logged_in(who))},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == expect, (words, done.returncode, done.stdout, done.stderr)
-        assert "eyJ" not in done.stdout + done.stderr, "a token is shown nowhere"
-        return done.stdout + done.stderr
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**self.env, "TRADEPULSE_LOGIN_DIR": str(self.logged_in(who))}.items():
+                patch.setenv(name, value)
+            code = app(list(words), standalone_mode=False)
+        said = self.capture.readouterr()
+        assert code == expect, (words, code, said.out, said.err)
+        assert "eyJ" not in said.out + said.err, "a token is shown nowhere"
+        return str(said.out + said.err)
 
     def told(self, who: str, *words: str) -> Any:
         return json.loads(self.run(who, *words, "--json", "--quiet"))
@@ -69,7 +66,11 @@ def private(path: Path, text: str) -> str:
 
 @pytest.fixture
 def terminals(
-    postgres: Any, access_template: str, access_opa: str, access_realm: Realm, tmp_path: Path
+    postgres: Any,
+    access_opa: str,
+    access_realm: Realm,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Terminals]:
     name = f"access_{uuid.uuid4().hex[:8]}"
     psql = postgres.dsn("postgres", "postgres")
@@ -110,7 +111,7 @@ def terminals(
             assert service.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.05)
-        yield Terminals(access_realm, tmp_path, env)
+        yield Terminals(access_realm, tmp_path, env, capsys)
     finally:
         service.terminate()
         assert service.wait(timeout=40) == 0, log.read_text()

@@ -149,6 +149,10 @@ def test_a_role_that_includes_an_elevated_one_needs_what_that_one_needs() -> Non
         ({"expires": NOW + timedelta(days=91)}, "too-long"),
         ({"starts": NOW + timedelta(hours=5)}, "end-before-start"),
         ({"starts": NOW - timedelta(hours=1)}, "starts-in-the-past"),
+        (
+            {"starts": datetime(9999, 12, 30, tzinfo=UTC), "expires": datetime(9999, 12, 31, tzinfo=UTC)},
+            "too-far",
+        ),
         ({"starts": NOW + timedelta(days=80), "expires": NOW + timedelta(days=100)}, "too-far"),
         ({"kind": "break_glass", "payload": {"account": "root"}}, "unknown-account"),
         ({"kind": "break_glass", "payload": {"account": "break-glass-1"}, "subject": at("quant.one")}, "own-only"),
@@ -268,6 +272,8 @@ def test_the_reconciler_believes_an_honest_row_and_no_forged_one() -> None:
     assert found(decided(request, ENOUGH[0], ("manager.one", "system_owner"))) == {"no-say", "missing-approval"}
     assert found(decided(request, ENOUGH[0], ("mlops.one", "system_owner"))) == {"no-say", "missing-approval"}
     assert found(decided(request, *ENOUGH, state=State.OPEN)) == {"not-approved"}
+    same_account = tuple(replace(one, account=request.requester_account) for one in honest.approvals)
+    assert "no-say" in found(replace(honest, approvals=same_account))
     early = tuple(replace(one, at=NOW - timedelta(days=1)) for one in honest.approvals)
     assert "approval-time" in found(replace(honest, approvals=early))
     late = tuple(replace(one, at=NOW + timedelta(days=1)) for one in honest.approvals)
