@@ -13,15 +13,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from admin_sync.check import checked
+from admin_sync.desired import Facts
 from admin_sync.keycloak.choice import Choice
 from admin_sync.keycloak.connection import segment
 from admin_sync.keycloak.gateway import choose
+from admin_sync.settings import settings
+from admin_sync.sync import Session
 from stack.layout import CHECKOUT
 from stack.login import Factor, FirstLogin, HttpLogin, Login
 
@@ -86,11 +90,13 @@ class Firm:
         with self.bindings.open("a") as file:
             file.write(f"  - {{subject: {{user: {email}}}, role: {role}, environments: [dev]}}\n")
 
-    def waiting(self, email: str, gateway: Choice) -> tuple[list[str], list[str], int]:
-        """What waits for somebody in a plan, what is to be created for them, and how many requests the plan took."""
-        (plan,) = self.run("plan", "--env", "dev", "--gateway", gateway.value)["environments"]
-        made = [f"{one['kind']} {one['name']}" for one in plan["changes"] if email in one["name"]]
-        return [one["name"] for one in plan["pending"] if email in one["name"]], made, plan["requests"]
+    def waiting(self, email: str, gateway: Choice) -> tuple[list[str], list[str]]:
+        """What waits for somebody in a plan by a gateway, and what the plan would change for them."""
+        document = checked(self.place / "iam", self.environ)
+        made = replace(settings(self.environ), gateway=gateway)
+        planned = Session(document, made, self.stack.admin, Facts()).plan("dev")
+        waits = [one.ref.name for one in planned.plan.pending if one.awaits == email]
+        return waits, [str(one.ref) for one in planned.plan.changes if email in one.ref.name]
 
     def roles(self, email: str) -> set[str]:
         """The realm roles that somebody has in Keycloak."""
@@ -153,21 +159,18 @@ def test_somebody_hired_is_invited_and_gets_a_role_only_after_registering_a_fact
     assert given[newcomer] not in (firm.place / "audit" / "iam_events.jsonl").read_text()
     firm.stack.admin.delete(f"/{REALM}/users/{_id(firm, 'boss@tradepulse.example')}")
 
-    # Nothing is left to do for a second run.
-    assert firm.onboard("--passwords", str(passwords))["joined"] == []
-
     firm.grant(newcomer, "viewer")
     binding = f"{newcomer} role viewer"
-    assert firm.waiting(newcomer, Choice.REST)[:2] == ([binding], [])
-    assert firm.waiting(newcomer, Choice.BULK)[:2] == ([binding], [])
+    assert firm.waiting(newcomer, Choice.REST) == ([binding], [])
+    assert firm.waiting(newcomer, Choice.BULK) == ([binding], [])
     firm.run("apply", "--env", "dev")
     assert "viewer" not in firm.roles(newcomer)
 
     with HttpLogin(firm.stack.env["TRADEPULSE_ISSUER"]) as browser:
         chosen = secrets.token_urlsafe(18)
         browser.first_login(FirstLogin(newcomer, given[newcomer], chosen, Factor.AUTHENTICATOR_APP))
-        assert firm.waiting(newcomer, Choice.REST)[:2] == ([], [f"binding {binding}"])
-        assert firm.waiting(newcomer, Choice.BULK)[:2] == ([], [f"binding {binding}"])
+        assert firm.waiting(newcomer, Choice.REST) == ([], [f"binding {binding}"])
+        assert firm.waiting(newcomer, Choice.BULK) == ([], [f"binding {binding}"])
         firm.run("apply", "--env", "dev")
         assert "viewer" in firm.roles(newcomer)
         claims = browser.login(Login(newcomer, chosen, acr="aal2")).claims()
@@ -192,7 +195,7 @@ def test_a_grant_survives_the_loss_of_every_factor_until_somebody_decides(firm: 
         admin.delete(f"{path}/{person}/credentials/{credential['id']}")
     firm.grant(newcomer, "mlops")
     for gateway in (Choice.REST, Choice.BULK):
-        assert firm.waiting(newcomer, gateway)[:2] == ([f"{newcomer} role mlops"], [])
+        assert firm.waiting(newcomer, gateway) == ([f"{newcomer} role mlops"], [])
     firm.run("apply", "--env", "dev")
     assert firm.roles(newcomer) & {"viewer", "mlops"} == {"viewer"}
 
@@ -317,7 +320,6 @@ def test_the_page_about_onboarding_does_what_it_says(firm: Firm, newcomer: str) 
 def test_a_roster_that_cannot_be_the_next_one_changes_nothing(firm: Firm) -> None:
     people = [f"{secrets.token_hex(6)}@tradepulse.example" for _ in range(8)]
     firm.employ(*people)
-    firm.onboard("--dry-run")
     # In staging nobody gets an account from us, so this run leaves only its memory.
     firm.run("onboard", "--roster", str(firm.place / "roster.csv"), "--env", "staging")
     assert not (firm.place / "onboarding" / "roster.json").exists(), "a run about one environment is none about all"
