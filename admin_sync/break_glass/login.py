@@ -7,7 +7,6 @@ kept like any other. The credential is held in memory and sent to one origin, th
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Final
@@ -16,14 +15,11 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from admin_sync.break_glass.credential import Credential
+from identity.login import Code, LoginFailed
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_PAGES: Final = 20
 _ARGUMENT: Final = re.compile(r"^\s*(challenge|rpId)\s*:\s*\"((?:[^\"\\]|\\.)*)\"", re.MULTILINE)
-
-
-class LoginStopped(Exception):
-    """A page came that this credential does not answer; the text names it and holds no secret."""
 
 
 class Answering:
@@ -32,27 +28,20 @@ class Answering:
     def __init__(self, credential: Credential, issuer: str) -> None:
         self._credential = credential
         self._origin = _origin(issuer)
-        self.problem: LoginStopped | None = None
-        """Why a login stopped, for whoever waited for it in vain."""
 
     def open(self, url: str, *, seconds: int) -> None:
-        """Walks the pages beside the login, which waits for what comes back to this host."""
-        threading.Thread(target=self._walked, args=(url, seconds), name="break-glass login", daemon=True).start()
+        """Walks the pages to their end, which is on this host. Raises LoginFailed at once where they lead elsewhere."""
+        try:
+            self._walk(url, float(seconds))
+        except httpx.HTTPError as problem:
+            raise LoginFailed(Code.UNREACHABLE, f"Keycloak did not answer: {type(problem).__name__}") from None
 
     def invite(self, page: str, user_code: str, *, seconds: int) -> None:
-        """Never asked for: this is no login on another device."""
-        self.problem = LoginStopped("a login on another device needs a person")
+        """Never asked for: this is no login on another device. Raises LoginFailed."""
+        raise _stopped("a login on another device needs a person")
 
     def waiting(self, seconds: int) -> None:
         """Nobody has to be told."""
-
-    def _walked(self, url: str, seconds: int) -> None:
-        try:
-            self._walk(url, float(seconds))
-        except LoginStopped as problem:
-            self.problem = problem
-        except httpx.HTTPError as problem:
-            self.problem = LoginStopped(f"Keycloak did not answer: {type(problem).__name__}")
 
     def _walk(self, url: str, seconds: float) -> None:
         with httpx.Client(follow_redirects=False, timeout=min(seconds, 15.0), trust_env=False) as http:
@@ -73,10 +62,10 @@ class Answering:
                 form = self._answer(page)
                 action = urljoin(url, page.forms[form.name].action)
                 if _origin(action) != self._origin:
-                    raise LoginStopped("a page wanted the credential for somebody else than the issuer")
+                    raise _stopped("a page wanted the credential for somebody else than the issuer")
                 url = action
                 response = http.post(url, data=form.fields)
-        raise LoginStopped("the login had no end")
+        raise _stopped("the login had no end")
 
     def _answer(self, page: _Page) -> _Answer:
         if "kc-form-login" in page.forms:
@@ -85,9 +74,9 @@ class Answering:
         if "webauth" in page.forms:
             told = dict(_ARGUMENT.findall(page.text))
             if not {"challenge", "rpId"} <= told.keys():
-                raise LoginStopped("the page of the security key has no challenge")
+                raise _stopped("the page of the security key has no challenge")
             return _Answer("webauth", dict(self._credential.key.answer(told["challenge"], told["rpId"], self._origin)))
-        raise LoginStopped(f"the login stopped at “{page.title.strip() or 'an unknown page'}”")
+        raise _stopped(f"the login stopped at “{page.title.strip() or 'an unknown page'}”")
 
 
 @dataclass(slots=True)
@@ -131,6 +120,11 @@ class _Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._titled:
             self.title += data
+
+
+def _stopped(text: str) -> LoginFailed:
+    """A page came that this credential does not answer. The text names it and holds no secret."""
+    return LoginFailed(Code.LOGIN_REFUSED, text)
 
 
 def _origin(url: str) -> str:

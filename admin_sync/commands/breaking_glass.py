@@ -164,12 +164,11 @@ def _logged_in(options: Options, credential: Credential, environment: str, reque
     issuer = f"{url.rstrip('/')}/realms/{realm_name(document, environment)}"
     told = {"TRADEPULSE_OAUTH2_AUDIENCE": document.roles.realm.audience, **options.environ}
     place = folder(told) / f"break-glass-{request}"
-    answering = Answering(credential, issuer)
-    session = PersonSession(registration(told, issuer=issuer), place, talk=answering)
+    session = PersonSession(registration(told, issuer=issuer), place, talk=Answering(credential, issuer))
     try:
         session.log_in(store=Kind.FILE, wanted=Wanted(AssuranceLevel.AAL3))
     except LoginFailed as failed:
-        raise LoginProblem(f"{answering.problem or failed}", FAILED) from None
+        raise LoginProblem(str(failed), FAILED) from None
     return place
 
 
