@@ -82,11 +82,18 @@ def _good(certificate: Path, key_file: Path, names: tuple[str, ...], now: dateti
     if found.public_key() != key.public_key():
         # A run that was killed between the two.
         return False
+    return not missing_names(certificate, names) and found.not_valid_after_utc - now > RENEW
+
+
+def missing_names(certificate: Path, names: Iterable[str]) -> list[str]:
+    """Which of these DNS names the certificate in a PEM file does not bear, wildcards taken literally."""
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
     try:
         borne = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return False
-    return set(names) <= set(borne.get_values_for_type(x509.DNSName)) and found.not_valid_after_utc - now > RENEW
+        return list(names)
+    known = set(borne.get_values_for_type(x509.DNSName))
+    return [name for name in names if name not in known]
 
 
 def _builder(

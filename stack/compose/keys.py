@@ -27,7 +27,7 @@ from identity.durable import replace_file
 from identity.secret import Secret
 from session_broker.nginx.render import render
 from session_broker.nginx.settings import ProxySettings
-from stack.compose.authority import make_authority, make_server
+from stack.compose.authority import make_authority, make_server, missing_names
 from stack.compose.holders import AUTHORITY, DOMAIN, HOLDERS, PUBLIC, SERVERS
 from stack.files import write, write_json
 from vault_api.kms.file import create_root_key_file
@@ -64,11 +64,7 @@ def make(root: Path, configuration: Path, *, host: str, provided: Path | None = 
     if not (keys / "kms.json").exists():
         create_root_key_file(keys / "kms.json")
     _clients(keys, clients_of(configuration))
-    make_authority(keys / AUTHORITY, keys / "ca.key")
-    for server in SERVERS:
-        names = [f"{server}.{DOMAIN}", f"{server}.dmz", *([host] if server in PUBLIC else [])]
-        if make_server(keys, server, names, (keys / AUTHORITY, keys / "ca.key")):
-            done.append(f"{server}.crt")
+    done += _certificates(keys, host, _names_in(provided))
     _configurations(keys)
     for holder, files in HOLDERS.items():
         done += [f"{holder}/{name}" for name in _hand_out(keys, root / holder, (AUTHORITY, *files))]
@@ -97,6 +93,31 @@ def _provided(keys: Path, provided: Path | None) -> list[str]:
             replace_file(target, content)
             done.append(f"{path.name} as provided")
     return done
+
+
+def _names_in(provided: Path | None) -> set[str]:
+    return {path.name for path in provided.iterdir()} if provided and provided.is_dir() else set()
+
+
+def _certificates(keys: Path, host: str, provided: set[str]) -> list[str]:
+    """Certificates of all servers: the operator's, if there are any, else of an authority of our own.
+
+    Raises ValueError where the operator brought some of them, or one that lacks a name by which clients ask.
+    """
+    wanted = {
+        server: [f"{server}.{DOMAIN}", f"{server}.dmz", *([host] if server in PUBLIC else [])] for server in SERVERS
+    }
+    theirs = {AUTHORITY, *(f"{server}.{kind}" for server in SERVERS for kind in ("crt", "key"))}
+    if not theirs & provided:
+        make_authority(keys / AUTHORITY, keys / "ca.key")
+        authority = (keys / AUTHORITY, keys / "ca.key")
+        return [f"{server}.crt" for server, names in wanted.items() if make_server(keys, server, names, authority)]
+    if missing := sorted(theirs - provided):
+        raise ValueError(f"provide certificates of all servers or of none; {', '.join(missing)} are not there")
+    for server, names in wanted.items():
+        if lacking := missing_names(keys / f"{server}.crt", names):
+            raise ValueError(f"{server}.crt does not bear {', '.join(lacking)}")
+    return []
 
 
 def _words(keys: Path) -> None:
