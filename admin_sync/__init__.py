@@ -26,6 +26,7 @@
     policy.py, bundle/   what OPA decides by, signed and published
     roster/, onboarding/ who works here and for whom, as HR says, and what a new roster means
     monitor/, measures/  what the audit log says somebody has to be told of, and numbers
+    certification/       who still needs what they hold; service_secrets/: static secrets that are rotated
     access/              requests for access and who has to agree: a service of its own (docs/access-requests.md)
     settings.py          environment variables; errors.py: what can go wrong, by exit code
 

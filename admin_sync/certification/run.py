@@ -120,8 +120,12 @@ async def closed(
     held = await _held(office, quarter)
     document, committed = _before(repository, quarter)
     found = _outcomes(held, document, committed, allowed)
-    commit, pull_request = (committed, None) if committed else _commit(repository, held, found)
-    report = content(_told(held.campaign, commit), found)
+    if committed is None:
+        commit, pull_request = _commit(repository, held, found)
+    else:
+        _did_it(repository, committed, found)
+        commit, pull_request = committed, None
+    report = content(_told(held.campaign, commit, pull_request), found)
     files = folder.write(out, report, key)
     evidence = hashlib.sha256((out / folder.ENVELOPE).read_bytes()).hexdigest()
     await office.close(quarter, report["figures"], commit, evidence)
@@ -179,6 +183,14 @@ def _commit(repository: Repository, held: Held, found: list[Outcome]) -> tuple[s
     return (None, None) if made is None else (made.commit, made.pull_request)
 
 
+def _did_it(repository: Repository, commit: str, found: list[Outcome]) -> None:
+    """Raises Refused for a commit that bears our trailer and is somebody else's."""
+    left = set(keys_of(repository.snapshot(commit).document(repository.settings.environ)))
+    kept = [one.item.holder for one in found if one.fate in TAKEN_AWAY and one.item.key in left]
+    if kept:
+        raise Refused(f"commit {commit[:12]} claims to be of this certification and left {kept[0]} what it takes away")
+
+
 def _circumstances(document: Document, roster: Roster, usage: Usage) -> dict[str, Json]:
     policy = document.policies.certification
     return {
@@ -190,7 +202,7 @@ def _circumstances(document: Document, roster: Roster, usage: Usage) -> dict[str
     }
 
 
-def _told(campaign: store.Campaign, commit: str | None) -> Circumstances:
+def _told(campaign: store.Campaign, commit: str | None, pull_request: str | None) -> Circumstances:
     stated = campaign.circumstances
     return Circumstances(
         quarter=campaign.quarter,
@@ -200,6 +212,7 @@ def _told(campaign: store.Campaign, commit: str | None) -> Circumstances:
         closed_at=campaign.closing_at or campaign.due,
         closed_by=campaign.closed_by or "",
         commit=commit,
+        pull_request=pull_request,
         roster=stated["roster"],
         policy={name: stated[name] for name in ("every", "stale_after", "undecided")},
         recorded_since=stated["recorded_since"],

@@ -285,6 +285,7 @@ def reported(found: list[object]) -> dict[str, Json]:
         closed_at=NOW,
         closed_by="admin-sync:ops",
         commit="a" * 40,
+        pull_request=None,
         roster={"source": "roster.csv", "sha256": "0" * 64, "people": 7},
         policy={"every": "90 days", "stale_after": "90 days", "undecided": "report"},
         recorded_since=dict.fromkeys(REALMS, LONG_AGO.isoformat()),

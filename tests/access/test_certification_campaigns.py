@@ -285,6 +285,18 @@ async def test_a_run_that_was_killed_after_its_commit_ends_with_the_same_evidenc
     assert git(world.tree, "log", "--format=%s", "--grep=Certification:").count("\n") == 1
 
 
+async def test_a_commit_that_only_claims_to_be_the_certifications_closes_nothing(world: World) -> None:
+    items = await world.open()
+    await world.say("boss", items["ann"], Verdict.REVOKE)
+    for name in ("ben", "cy", "sam", "sue"):
+        await world.say("boss", items[name])
+    configured(world.tree / "configs" / "iam", [("rob", "role viewer", ("dev",))], replace=False)
+    git(world.tree, "commit", "--quiet", "--all", "--message=Something\n\nCertification: 2026Q4")
+    with pytest.raises(Refused, match=f"claims to be of this certification and left {address('ann')}"):
+        await world.close()
+    assert not world.out.exists()
+
+
 async def test_the_last_administrator_stays_and_nothing_is_committed(world: World) -> None:
     items = await world.open()
     for name in ("sam", "sue"):

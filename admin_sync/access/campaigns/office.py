@@ -78,7 +78,10 @@ class Office:
         try:
             async with self._database.transaction() as connection:
                 ledger = Ledger(connection, self._node)
-                opened = replace(campaign, opened_at=await ledger.now(), opened_by=self._actor)
+                now = await ledger.now()
+                # However long the snapshot took, reviewers have all of their time.
+                due = now + (campaign.due - campaign.opened_at)
+                opened = replace(campaign, opened_at=now, due=due, opened_by=self._actor)
                 for one in await store.campaigns(connection):
                     if one.quarter == opened.quarter or one.state != store.CLOSED:
                         raise Refused(f"the campaign {one.quarter} is {one.state}; a quarter has one, one at a time")

@@ -27,6 +27,8 @@ class Circumstances:
     closed_by: str
     commit: str | None
     """The commit that took bindings away, None where nothing was."""
+    pull_request: str | None
+    """Where that commit waits to be merged, None where it is in force."""
     roster: Mapping[str, Json]
     """Its source, SHA-256 and the number of people in it."""
     policy: Mapping[str, Json]
@@ -47,6 +49,7 @@ def content(circumstances: Circumstances, found: Sequence[Outcome]) -> dict[str,
             "closed_by": circumstances.closed_by,
         },
         "commit": circumstances.commit,
+        "pull_request": circumstances.pull_request,
         "roster": dict(circumstances.roster),
         "policy": dict(circumstances.policy),
         "recorded_since": dict(circumstances.recorded_since),

@@ -14,7 +14,7 @@ from admin_sync.certification.report.words import FATES, SIGNS, day, last_use, m
 from admin_sync.model import Json
 
 _SECTIONS: Final = (
-    ("Taken away", ("revoked", "revoked_undecided"), "These bindings left role_bindings.yaml with the commit above."),
+    ("Taken away", ("revoked", "revoked_undecided"), "The commit above takes these out of role_bindings.yaml."),
     ("Still undecided", ("undecided",), "Nobody decided about these in time, and policy leaves them for now."),
     ("Gone meanwhile", ("gone",), "These were taken away or changed by others while the campaign was open."),
 )
@@ -65,15 +65,18 @@ def _summary(report: Mapping[str, Json]) -> Iterator[str]:
         yield f'<div class="card {mood}"><dt>{name}</dt><dd>{value}</dd></div>\n'
     yield "</dl>\n"
     yield from _bar(fates, figures["items"])
-    yield "<table class=figures>\n<caption>By environment</caption>\n<thead><tr><th>Environment"
+    yield "<div class=wide><table class=figures>\n<caption>By environment</caption>\n<thead><tr><th>Environment"
     yield from (f"<th class=num>{FATES[fate]}" for fate in FATES)
     yield "</tr></thead>\n<tbody>\n"
     for name, counts in figures["environments"].items():
         cells = "".join(f"<td class=num>{counts[fate]:,}" for fate in FATES)
         yield f"<tr><th scope=row>{escape(name)}{cells}</tr>\n"
-    yield "</tbody></table>\n"
+    yield "</tbody></table></div>\n"
     commit = report["commit"]
-    yield "<p>Commit: " + (f"<code>{escape(commit)}</code>" if commit else "none was needed") + ".</p>\n</section>\n"
+    yield f"<p>Commit: {f'<code>{escape(commit)}</code>' if commit else 'none was needed'}."
+    if report["pull_request"]:
+        yield f" It waits to be merged: <code>{escape(report['pull_request'])}</code>."
+    yield "</p>\n</section>\n"
 
 
 def _bar(fates: Mapping[str, int], total: int) -> Iterator[str]:
@@ -97,14 +100,15 @@ def _reviewers(rows: Sequence[Mapping[str, Json]]) -> Iterator[str]:
     if not rows:
         return
     yield f"<section>\n<h2>Reviewers <span class=n>{len(rows)}</span></h2>\n"
-    yield "<table class=figures>\n<thead><tr><th>Reviewer<th class=num>Decisions<th class=num>Kept<th class=num>Revoked"
+    yield "<div class=wide><table class=figures>\n<thead><tr><th>Reviewer"
+    yield "<th class=num>Decisions<th class=num>Kept<th class=num>Revoked"
     yield "<th class=num>Different reasons<th class=num>Seconds between two<th>Remark</tr></thead>\n<tbody>\n"
     for one in rows:
         pace = "" if one["seconds_between"] is None else f"{one['seconds_between']:,}"
         remark = "<span class=tag>kept everything, faster than one can read</span>" if one["hasty"] else ""
         numbers = "".join(f"<td class=num>{one[name]:,}" for name in ("decisions", "kept", "revoked", "reasons"))
         yield f"<tr><th scope=row>{escape(one['reviewer'])}{numbers}<td class=num>{pace}<td>{remark}</tr>\n"
-    yield "</tbody></table>\n</section>\n"
+    yield "</tbody></table></div>\n</section>\n"
 
 
 def _kept(items: Sequence[Mapping[str, Json]]) -> Iterator[str]:
@@ -132,10 +136,15 @@ def _items(rows: Iterable[Mapping[str, Json]]) -> Iterator[str]:
         until = f"<small>until {day(expires)}</small>" if expires else ""
         sensitive = f"<small>{escape(', '.join(one['sensitive']))}</small>" if one["sensitive"] else ""
         signs = "".join(f"<span class=tag>{SIGNS[sign]}</span>" for sign in one["signs"])
-        yield f"<tr><td>{escape(one['binding']['subject']['user'])}{name}<td>{escape(target(one))}{sensitive}"
+        yield f"<tr><td>{_address(one['binding']['subject']['user'])}{name}<td>{escape(target(one))}{sensitive}"
         yield f"<td>{escape(', '.join(one['binding']['environments']))}<td class=day>{day(one['since']) or 'unknown'}"
-        yield f"{until}<td class=day>{last_use(one)}<td>{signs}<td>{_said(one)}</tr>\n"
+        yield f"{until}<td class=day>{last_use(one).replace('since ', 'since<br>')}<td>{signs}<td>{_said(one)}</tr>\n"
     yield "</tbody></table></div>\n"
+
+
+def _address(email: str) -> str:
+    # A long address breaks where a reader would break it.
+    return escape(email).replace("@", "<wbr>@")
 
 
 def _said(item: Mapping[str, Json]) -> str:

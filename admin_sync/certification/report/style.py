@@ -18,7 +18,7 @@ h2{font-size:1.15rem;margin:0 0 .5rem}
 header p,section>p{color:var(--soft);margin:.3rem 0 1rem}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1.2rem 1.4rem;margin:1.2rem 0}
 .n{color:var(--soft);font-weight:400;margin-left:.3rem}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:.8rem;margin:0 0 1.2rem}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.8rem;margin:0 0 1.2rem}
 .card{border:1px solid var(--line);border-radius:8px;padding:.7rem .9rem}
 .card dt{color:var(--soft);font-size:.85rem}
 .card dd{margin:0;font-size:1.6rem;font-weight:600;font-variant-numeric:tabular-nums}
@@ -36,11 +36,14 @@ th,td{text-align:left;vertical-align:top;padding:.45rem .8rem .45rem 0;border-to
 thead th{color:var(--soft);font-size:.82rem;border-top:0;vertical-align:bottom}
 .num{text-align:right;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}
-.items{font-size:.9rem;min-width:62rem}
-.day{white-space:nowrap}
+.items{font-size:.9rem;min-width:64rem;table-layout:fixed}
+.items td{overflow-wrap:break-word}
+.items .day{white-space:nowrap}
+.items th:nth-child(1){width:20%}.items th:nth-child(2){width:14%}.items th:nth-child(3){width:9%}
+.items th:nth-child(4){width:10%}.items th:nth-child(5){width:10%}.items th:nth-child(6){width:11%}
 small{display:block;color:var(--soft);font-size:.82rem}
 .tag{display:inline-block;border:1px solid var(--warn);color:var(--warn);border-radius:4px;padding:0 .4rem;
-margin:0 .3rem .2rem 0;font-size:.8rem;white-space:nowrap}
+margin:0 .3rem .2rem 0;font-size:.8rem}
 b.keep{color:var(--kept)}b.revoke{color:var(--revoked)}
 em{color:var(--soft)}
 code{font-size:.88em;overflow-wrap:anywhere}

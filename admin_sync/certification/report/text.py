@@ -34,6 +34,8 @@ def _lines(report: Mapping[str, Json]) -> Iterator[str]:
     )
     signs = (SIGNS[name] + f" ({count})" for name, count in figures["signs"].items() if count)
     yield f"Signs against a binding: {', '.join(signs) or 'none'}. Commit: {report['commit'] or 'none was needed'}."
+    if report["pull_request"]:
+        yield f"It waits to be merged: {_cell(report['pull_request'])}"
     roster = report["roster"]
     yield f"Roster: {_cell(roster['source'])}, {roster['people']} people, SHA-256 `{roster['sha256']}`."
     for heading, rows in (
