@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from admin_sync.errors import Finding
+from admin_sync.holdings import groups
 from admin_sync.load.document import BINDINGS, POLICIES, ROLES, Document
 from admin_sync.load.schema import WorkloadClient
 
@@ -28,6 +29,21 @@ def owners(document: Document) -> Iterator[Finding]:
         if not role.owners:
             place = document.at(ROLES, "roles", name, key=True)
             yield Finding.at(place, "no-owner", f"role {name}: name at least one of owners, who answer for its grants")
+
+
+def silent_owners(document: Document) -> list[str]:
+    """Owners of roles that are no group of ours, so that nobody can speak for their roles. No mistake, but to be said.
+
+    A role that is only ever granted by a reviewed change needs no such group; a request for it is refused.
+    """
+    roles = document.roles.roles.items()
+    named = {
+        owner: [name for name, role in roles if owner in role.owners] for _, role in roles for owner in role.owners
+    }
+    return [
+        f"owner {owner}: there is no group of that name, so nobody can approve requests for {', '.join(named[owner])}"
+        for owner in sorted(named.keys() - groups(document).keys())
+    ]
 
 
 def elevated_permissions(document: Document) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from admin_sync import saved_plan
+from admin_sync.check.escalation import silent_owners
 from admin_sync.commands.arguments import Format, Gateway, Parallelism, command, group
 from admin_sync.commands.options import Options
 from admin_sync.commands.showing import show
@@ -47,6 +48,8 @@ def validate(options: Options, *, format_: Format = None) -> int:
         "partners": len(document.partners.partners),
         "bindings": len(document.bindings.bindings),
     }
+    for remark in silent_owners(document):
+        options.console.say(remark)
     if options.console.as_json or format_ == "json":
         options.console.json({"valid": True, "findings": [], **counts})
     else:

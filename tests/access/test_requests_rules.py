@@ -20,6 +20,7 @@ from admin_sync.access.speakers import Matter, Speakers
 from admin_sync.access.state import State
 from admin_sync.access.verified import problems
 from admin_sync.check import check
+from admin_sync.check.escalation import silent_owners
 from admin_sync.load.document import Document, load
 from admin_sync.load.schema.bindings import Binding, BindingsFile
 from admin_sync.roster import Roster, parse
@@ -199,6 +200,18 @@ def test_without_a_roster_nobody_has_a_say() -> None:
             assert speakers.voice(at(who), capacity, matter) is None
     facts = Facts(DOCUMENT, speakers, NOW)
     assert "no-approver" in codes(asked(), facts=facts)
+
+
+def test_an_owner_that_is_no_group_is_said_and_its_role_can_be_asked_of_nobody() -> None:
+    assert silent_owners(DOCUMENT) == []
+    known = {name: group for name, group in DOCUMENT.roles.groups.items() if name != "platform-owners"}
+    left = [one for one in DOCUMENT.bindings.bindings if one.group != "platform-owners"]
+    bindings = BindingsFile(version=1, bindings=left)
+    document = replace(DOCUMENT, roles=DOCUMENT.roles.model_copy(update={"groups": known}), bindings=bindings)
+    (remark,) = silent_owners(document)
+    assert "platform-owners" in remark
+    assert "viewer, sre" in remark
+    assert "no-approver" in codes(asked(), facts=Facts(document, Speakers(document, PEOPLE, NOW), NOW))
 
 
 def test_somebody_who_is_barred_neither_gets_nor_gives() -> None:
