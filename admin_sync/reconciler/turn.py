@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -23,7 +24,7 @@ from admin_sync.bundle.release import Turn as Bundling
 from admin_sync.bundle.release import release, target
 from admin_sync.desired import realm_name
 from admin_sync.desired.facts import gather
-from admin_sync.errors import AdminSyncError
+from admin_sync.errors import AdminSyncError, InvalidInput, Refused
 from admin_sync.keycloak.connection import Connection, KeycloakProblem
 from admin_sync.load.document import Document
 from admin_sync.reconciler import granting
@@ -75,8 +76,8 @@ class Reconciler:
             self.standing.applied.pop(environment, None)
 
     def _rest(self, report: Report, committed: list[Granted], *, everything: bool) -> None:
-        report.commit = commit = self.repository.head()
-        document = self._checked(commit)
+        commit, document = self._in_force(report)
+        report.commit = commit
         over = self.standing.ends is not None and self.standing.ends <= document.now
         everything = everything or over or time.monotonic() - self.standing.looked >= self.own.every
         behind = [name for name in document.environments if everything or self.standing.applied.get(name) != commit]
@@ -103,6 +104,18 @@ class Reconciler:
             )
             fulfil_others(hand, self.requests, self.own.roster_file, report)
             run_duties(hand, self.standing, report)
+
+    def _in_force(self, report: Report) -> tuple[str, Document]:
+        """The newest commit that is valid, and what it says: a broken one must not keep anything from ending."""
+        head = self.repository.head()
+        try:
+            return head, self._checked(head)
+        except InvalidInput as problem:
+            self._problem(report, problem, f"commit {head[:12]} is not valid, and what was before it stays in force")
+        for commit in self.repository.git.text("rev-list", "--first-parent", "--skip=1", "-n", "50", head).split():
+            with suppress(InvalidInput):
+                return commit, self._checked(commit)
+        raise Refused("no commit of late is a valid configuration; commit one")
 
     def _checked(self, commit: str) -> Document:
         """The configuration of a commit as of now. One that was checked before is not checked again."""
@@ -168,6 +181,10 @@ class Reconciler:
 
     def _bundle(self, report: Report, document: Document, head: str) -> None:
         if self.standing.published == head:
+            return
+        if report.refused:
+            # OPA would deny at once to everybody whom a guard is keeping from losing access by mistake.
+            self._problem(report, "held back until no guard refuses the realms", "bundle")
             return
         place = target(self.settings)
         if place is None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -228,6 +232,42 @@ def test_the_work_tree_of_a_killed_writer_is_completed_by_the_next(
         change.add(granting(8))
     assert {"REQ-7", "REQ-8"} <= {one.request for one in opened(place).document().bindings.bindings}
     assert git(place, "status", "--porcelain") == ""
+
+
+def test_a_writer_killed_with_no_chance_to_tidy_up_leaves_a_whole_repository(place: Path) -> None:
+    program = (
+        "import itertools, sys; sys.path.insert(0, sys.argv[2])\n"
+        "from repository_world import granting, opened; from pathlib import Path\n"
+        "for number in itertools.count(int(sys.argv[3])):\n"
+        "    with opened(Path(sys.argv[1])).change('security.one@tradepulse.example', f'Grant {number}') as change:\n"
+        "        change.add(granting(number, user=f'p{number}@tradepulse.example'))\n"
+        "    print(number, flush=True)\n"
+    )
+    said: list[int] = []
+    for round_number, delay in enumerate((0.02, 0.09, 0.17, 0.31)):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(place), str(Path(__file__).parent), str(1000 * (round_number + 1))],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        said.append(int(process.stdout.readline()))
+        time.sleep(delay)
+        process.kill()
+        said += [int(line) for line in process.stdout.read().split()]
+        process.wait()
+    # The index may be locked by a Git that was killed too; that lock is nobody's any more once it is old.
+    lock = place / ".git" / "index.lock"
+    if lock.exists():
+        os.utime(lock, (0, 0))
+    with opened(place).change(APPROVER, "Afterwards") as change:
+        change.add(granting(7))
+    found = [one.request for one in opened(place).document().bindings.bindings if one.request]
+    assert len(found) == len(set(found))
+    # Whatever was said to be done is there.
+    assert {f"REQ-{number}" for number in said} <= set(found)
+    assert git(place, "status", "--porcelain") == ""
+    git(place, "fsck", "--strict")
 
 
 class Killed(BaseException):
