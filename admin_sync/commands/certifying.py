@@ -111,7 +111,8 @@ def certify_status(options: Options) -> int:
         )
     if told["overdue"]:
         last = told["last_closed"]
-        options.console.say(f"a certification is overdue: the last was closed {last[:10] if last else 'never'}")
+        since = f"the last was closed on {last[:10]}" if last else "none was ever closed"
+        options.console.say(f"a certification is overdue: {since}")
     return DONE
 
 

@@ -17,10 +17,12 @@ def orphans(subject: Subject) -> Mapping[str, Json]:
     """The numbers of every environment, and of all together. Raises Untaken, InvalidInput and KeycloakProblem.
 
     `holders` are people with a grant in force, `accounts` those of ours in Keycloak that are enabled. Emergency
-    accounts are nobody's, and are not counted.
+    accounts are nobody's and a partner's administrators are that partner's, so their accounts are not counted.
     """
     roster = _roster(subject)
-    emergency = {name.lower() for name in subject.document.policies.break_glass.accounts}
+    others = {name.lower() for name in subject.document.policies.break_glass.accounts}
+    for partner in subject.document.partners.partners.values():
+        others.update(email.lower() for email in partner.admins)
     environments: dict[str, Json] = {}
     every: set[str] = set()
     for environment in subject.environments():
@@ -30,7 +32,7 @@ def orphans(subject: Subject) -> Mapping[str, Json]:
             ref.name.lower()
             for ref, one in current.resources.items()
             if ref.kind == USER and one.managed and one.attrs.get("enabled") is not False
-        } - emergency
+        } - others
         holders = set(holdings(subject.document, environment, subject.now))
         lost = {"holders": _lost(roster, holders, subject), "accounts": _lost(roster, accounts, subject)}
         every.update(*lost.values())

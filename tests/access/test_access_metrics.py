@@ -105,6 +105,7 @@ def test_orphans_are_holders_and_accounts_that_nobody_employs(tmp_path: Path) ->
         account("stray@x.example"),
         account("disabled@x.example", enabled=False),
         account("break-glass-1"),
+        account("admin@acme.example"),
     )
     found = orphans(subject)
     assert found["orphaned"] == 2
