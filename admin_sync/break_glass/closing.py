@@ -1,6 +1,6 @@
 """Closing: the reconciler's duty. What is over ends, what nobody opened is disabled, what nobody reviewed is told.
 
-    over ─▶ account locked, sessions ended ─▶ grant taken out ─▶ new credential sealed ─▶ noted as closed
+    over ─▶ account locked, sessions ended ─▶ grant gone, account barred ─▶ new credential sealed ─▶ noted as closed
 
 The most dangerous goes first. Each step finds itself done when it is made again, and an opening counts as closed
 only when its credential can open nothing any more, so that a crash between any two leaves it to the next turn.
@@ -70,6 +70,11 @@ def close(hand: Hand, kit: Kit, opening: Opening) -> None:
         reason="" if opening.close_asked_by else "its time is over",
     ) as change:
         change.remove(Selector(request=request, user=address(opening.account)))
+        # A grant that is merely gone lets a token that still names its role live on for minutes where an identity
+        # provider may give that role too; who is barred is denied by the next bundle, whatever their token says.
+        if not change.document.barred(address(opening.account)):
+            now = kit.openings(lambda openings: openings.now())
+            change.bar(address(opening.account), now, "an emergency account, closed")
     with kit.custody() as custody:
         seal(account, custody, opening.environment, opening.account)
     at = kit.openings(lambda openings: openings.now())

@@ -41,7 +41,7 @@ def fulfil(hand: Hand, record: Record) -> Mapping[str, Any]:
     noted = kit.openings(lambda openings: openings.begin(opening, told))
     if noted is None:
         raise Unfulfillable(
-            f"{opening.account} is open in {opening.environment} already; ask for another emergency account"
+            f"{opening.account} is open already, for somebody or somewhere else; ask for another emergency account"
         )
     if noted.closed_at is not None or noted.over(now):
         raise Unfulfillable("it was closed before it could be used; ask again")
@@ -120,6 +120,8 @@ def _granted(hand: Hand, record: Record, opening: Opening) -> str | None:
         f"Open {opening.account} in {opening.environment} until {request.expires:%Y-%m-%d %H:%M} UTC",
         reason=request.justification,
     ) as change:
+        if change.document.barred(address(opening.account)):
+            change.unbar(address(opening.account))
         change.add(binding)
     return None if change.committed is None else change.committed.commit
 

@@ -53,7 +53,7 @@ class Openings:
                 await Ledger(connection, self.node).append(event, number=opening.number)
                 return opening
         except BrokenRule:
-            if await self.standing(opening.environment, opening.account) is None:
+            if await self.standing(opening.account) is None:
                 raise
             return None
 
@@ -91,9 +91,9 @@ class Openings:
         async with self.database.transaction() as connection:
             return await _one(connection, number)
 
-    async def standing(self, environment: str, account: str) -> Opening | None:
-        """The opening of an account that is not closed."""
-        found = await self._select("environment = $1 AND account = $2 AND closed_at IS NULL", environment, account)
+    async def standing(self, account: str) -> Opening | None:
+        """The opening of an account that is not closed, in whichever environment."""
+        found = await self._select("account = $1 AND closed_at IS NULL", account)
         return found[0] if found else None
 
     async def unfinished(self) -> Sequence[Opening]:

@@ -146,8 +146,8 @@ def _not_open(kit: Any, environment: str, name: str) -> None:
     """Raises AdminSyncError while somebody has the account: a new credential would lock them out in the emergency."""
     if not kit.environ.get("ACCESS_RECONCILER_DATABASE_URL"):
         return
-    standing = kit.openings(lambda openings: openings.standing(environment, name))
-    if standing is not None:
+    standing = kit.openings(lambda openings: openings.standing(name))
+    if standing is not None and standing.environment == environment:
         raise Misconfigured("it is open; close it first, and it is sealed anew by itself")
 
 

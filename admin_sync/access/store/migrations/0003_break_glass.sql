@@ -26,8 +26,9 @@ CREATE TABLE access.break_glass (
     CHECK (num_nulls(reviewed_at, reviewed_by, verdict, findings) IN (0, 4)),
     CHECK (reviewed_by IS NULL OR (reviewed_by <> opener AND NOT reviewed_by = ANY (approvers)))
 );
--- One opening of an account at a time, whoever asks and however many ask at once.
-CREATE UNIQUE INDEX break_glass_one_at_a_time ON access.break_glass (environment, account) WHERE closed_at IS NULL;
+-- One opening of an account at a time, in all environments together, whoever asks and however many ask at once: what
+-- bars an account while it is closed bars its address everywhere.
+CREATE UNIQUE INDEX break_glass_one_at_a_time ON access.break_glass (account) WHERE closed_at IS NULL;
 CREATE INDEX break_glass_to_review ON access.break_glass (due) WHERE reviewed_at IS NULL;
 
 CREATE FUNCTION access.guard_break_glass() RETURNS trigger
