@@ -35,6 +35,8 @@ class Pending:
     def __init__(self, directory: Path) -> None:
         self._path = directory / _FILE
         self.open: set[tuple[str, str]] = set()
+        self.closed: set[tuple[str, str]] = set()
+        """Those that are out, since the last run that ended well."""
         try:
             whole, newline, torn = self._path.read_bytes().rpartition(b"\n")
         except FileNotFoundError:
@@ -44,32 +46,36 @@ class Pending:
             os.truncate(self._path, len(whole + newline))
         for line in whole.splitlines():
             what, environment, email = orjson.loads(line)
-            (self.open.add if what == "begun" else self.open.discard)((environment, email))
+            self._note(what, (environment, email))
 
     def begun(self, environment: str, email: str) -> None:
         """An account is about to be made. Raises Interrupted when that cannot be written down."""
         self._add("begun", environment, email)
-        self.open.add((environment, email))
 
     def done(self, environment: str, email: str) -> None:
         """The invitation is out."""
         self._add("done", environment, email)
-        self.open.discard((environment, email))
 
     def clear(self) -> None:
         """Forget what is done."""
         if not self.open:
             self._path.unlink(missing_ok=True)
 
-    def _add(self, *words: str) -> None:
+    def _note(self, what: str, key: tuple[str, str]) -> None:
+        begun = what == "begun"
+        (self.open if begun else self.closed).add(key)
+        (self.closed if begun else self.open).discard(key)
+
+    def _add(self, what: str, environment: str, email: str) -> None:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             with os.fdopen(os.open(self._path, flags, 0o600), "ab") as file:
-                file.write(orjson.dumps(words) + b"\n")
+                file.write(orjson.dumps((what, environment, email)) + b"\n")
                 file.flush()
                 os.fdatasync(file.fileno())
         except OSError as problem:
             raise Interrupted(f"{self._path}: {problem.strerror or problem}; a re-run is safe") from problem
+        self._note(what, (environment, email))
 
 
 @dataclass(slots=True)
@@ -92,14 +98,18 @@ class Inviter:
 
         Raises KeycloakProblem.
         """
-        if (self.environment, person.email) in self.pending.open:
-            return True
+        key = (self.environment, person.email)
+        if key in self.pending.open or key in self.pending.closed:
+            # Whoever has a mail and did nothing yet is not sent another because somebody else's failed.
+            return key in self.pending.open
         account = f"/{segment(self.realm)}/users/{segment(self._id(person) or '')}"
         ways = (f"{account}/credentials", f"{account}/federated-identity")
         return not any(self.connection.get(way) for way in ways)
 
     def invite(self, person: Employee, *, made: bool) -> str:
         """Make the account unless an earlier run has, and invite; how: `mail`, `one-time password` or `none`.
+
+        `none` is where there is no way to tell the person; the next run that has one takes it up.
 
         Raises KeycloakProblem and Interrupted.
         """
@@ -108,8 +118,11 @@ class Inviter:
             self.pending.begun(*key)
             self.note("invited", f"{self.realm}/user/{person.email}")
             self._make(person)
+        elif key not in self.pending.open:
+            self.pending.begun(*key)
         sent = self._tell(person)
-        self.pending.done(*key)
+        if sent != "none":
+            self.pending.done(*key)
         return sent
 
     def _make(self, person: Employee) -> None:

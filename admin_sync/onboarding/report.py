@@ -34,6 +34,8 @@ def _lines(report: Mapping[str, Json]) -> Iterator[str]:
 
 def _account(at: Mapping[str, Json]) -> str:
     invitation = "" if at["invitation"] == "none" else f", invited by {at['invitation']}"
+    if at["account"] == "made" and not invitation:
+        invitation = ", not invited yet: give --passwords FILE, or the realm a mail server"
     reason = f" ({at['reason']})" if "reason" in at else ""
     return f"account {at['account']}{invitation}{reason}"
 

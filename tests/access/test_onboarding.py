@@ -274,6 +274,9 @@ def test_an_invitation_begun_is_open_until_it_is_done_whatever_tore_the_last_lin
     assert again.open == {("dev", "b@x.example")}
     again.begun("dev", "c@x.example")
     assert Pending(tmp_path).open == {("dev", "b@x.example"), ("dev", "c@x.example")}
+    assert Pending(tmp_path).closed == {("dev", "a@x.example")}
+    again.clear()
+    assert Pending(tmp_path).open, "what is open is not forgotten"
     for email in ("b@x.example", "c@x.example"):
         again.done("dev", email)
     again.clear()
