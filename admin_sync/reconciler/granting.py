@@ -119,6 +119,9 @@ def _committed(
         ) as change:
             opened = True
             done = repository.granted_by(request.id)
+            if done is None and any(one.request == request.id for one in change.document.bindings.bindings):
+                # A forge may merge with another message than ours.
+                done = repository.git.text("rev-parse", "HEAD")
             if done is not None:
                 # Another reconciler had the lock before us.
                 return Granted(record, done)
@@ -129,7 +132,8 @@ def _committed(
     except InvalidInput as problem:
         if not opened:
             raise
-        # The configuration was valid before this grant: it is the grant that does not fit.
+        # Somebody may have committed a broken configuration meanwhile, which says nothing about the grant.
+        repository.document()
         raise Unfit("; ".join(f"{one.code}: {one.message}" for one in problem.findings)) from None
     if change.committed is None:
         raise Unfit(f"{request.id} changes nothing: the grant is there already")

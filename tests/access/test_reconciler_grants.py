@@ -174,6 +174,16 @@ def test_a_text_that_was_changed_after_the_approvals_is_never_committed(room: Ro
     assert room.commits == 1
 
 
+def test_a_grant_that_was_merged_under_another_message_is_found_by_its_binding(room: Room) -> None:
+    room.base.approved(1008)
+    made = room.grant()
+    git(room.place, "commit", "--quiet", "--amend", "--message=Squashed by a forge")
+    again = room.grant()
+    assert again.commit != made.commit
+    assert room.commits == 2
+    assert room.settle(again) == ["REQ-001008"]
+
+
 def test_two_reconcilers_at_once_make_one_commit(room: Room) -> None:
     room.base.approved(1006)
     record = room.due()[0]

@@ -188,6 +188,7 @@ def test_a_repository_may_be_the_directory_itself_or_bare(tmp_path: Path, place:
     for where in (flat, tmp_path / "bare.git"):
         with opened(where).change(APPROVER, "Grant") as change:
             change.add(granting(7))
+        assert change.committed is not None
         assert opened(where).granted_by("REQ-7") == change.committed.commit
     assert "REQ-7" in (flat / "role_bindings.yaml").read_text()
 
