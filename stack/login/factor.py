@@ -40,7 +40,7 @@ class SavedFactor:
     last_step: int = field(default=0, repr=False)
     recovery_codes: list[str] = field(default_factory=list, repr=False)
     emergency_code: tuple[str, str] | None = field(default=None, repr=False)
-    """The two halves of an emergency code."""
+    """The two halves of an emergency code; it is typed once."""
 
     def to_json(self) -> bytes:
         """The factor as JSON, secrets included."""

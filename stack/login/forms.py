@@ -206,7 +206,8 @@ class HttpLogin:
         if "kc-recovery-code-login-form" in forms:
             yield "kc-recovery-code-login-form", {"recoveryCodeInput": self.factor.recovery_code()}
         if "tradepulse-mfa-bypass" in forms and self.factor.emergency_code is not None:
-            own, handed = self.factor.emergency_code
+            # Typed once, right or wrong: five wrong ones close it.
+            (own, handed), self.factor.emergency_code = self.factor.emergency_code, None
             yield "tradepulse-mfa-bypass", {"own": own, "handed": handed}
         if "kc-otp-login-form" in forms:
             yield "kc-otp-login-form", {**forms["kc-otp-login-form"].fields, "otp": self.factor.code()}

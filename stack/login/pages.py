@@ -75,6 +75,7 @@ def _type_code(page: Page, name: str, saved: SavedFactor) -> None:
     else:
         page.fill("#own", saved.emergency_code[0])
         page.fill("#handed", saved.emergency_code[1])
+        saved.emergency_code = None
     page.click("#kc-login")
 
 

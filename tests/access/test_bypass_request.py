@@ -71,20 +71,20 @@ async def test_a_password_alone_may_ask(access_world: World) -> None:
     assert request["state"] == "open"
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"expires": in_hours(5)}, "too-long"),
-        ({"expires": in_hours(-1)}, "end-before-start"),
-        ({"starts": in_hours(2), "expires": in_hours(1)}, "end-before-start"),
-        ({"environments": ["dev", "staging"]}, "one-environment"),
-        ({"payload": {}}, "payload"),
-        ({"payload": {"half": {"salt": "0" * 32, "hash": "short"}}}, "payload"),
-        ({"payload": {"half": OWN.model_dump(), "more": 1}}, "payload"),
-    ],
-)
-async def test_what_is_no_such_request_is_refused(access_world: World, changes: dict[str, Any], code: str) -> None:
-    assert code in reasons(await asked(access_world, expect=422, **changes))
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"expires": in_hours(5)}, "too-long"),
+    ({"expires": in_hours(-1)}, "end-before-start"),
+    ({"starts": in_hours(2), "expires": in_hours(1)}, "end-before-start"),
+    ({"environments": ["dev", "staging"]}, "one-environment"),
+    ({"payload": {}}, "payload"),
+    ({"payload": {"half": {"salt": "0" * 32, "hash": "short"}}}, "payload"),
+    ({"payload": {"half": OWN.model_dump(), "more": 1}}, "payload"),
+]
+
+
+async def test_what_is_no_such_request_is_refused(access_world: World) -> None:
+    for changes, code in REFUSED:
+        assert code in reasons(await asked(access_world, expect=422, **changes)), changes
 
 
 async def test_nobody_agrees_to_their_own_code(access_world: World) -> None:

@@ -75,7 +75,10 @@ ALWAYS: Final = frozenset(
     if not row.needs_browser
     and (row.way != "password" or row.asked in ("nothing", "aal3", "aal2, essential"))
     and (row.way not in PROVIDERS or row.asked in ("aal2", "aal3, essential"))
+    and row.holds != "emergency code"
 ) | {
+    Row("password", "emergency code", "aal2, essential"),
+    Row("workforce", "emergency code", "aal3, essential"),
     Row("password", "security key", "nothing"),
     Row("password", "security key", "aal3, essential"),
     Row("password", "passkey", "aal2, essential"),
