@@ -20,6 +20,7 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from joserfc.jwk import OKPKey
 from lease_world import OPERATOR, Target, new_database, new_target
 from test_vault_canary import forms
 from vault_world import FIRST, TOKENS, VaultProcess, World, credential_url, private_file
@@ -51,10 +52,13 @@ def target(world: World, home: Path) -> Target:
 @pytest.fixture(scope="module")
 def served(world: World, target: Target, home: Path) -> Iterator[tuple[VaultProcess, dict[str, str]]]:
     """A vault with everything switched on, at the most talkative log level."""
+    approvals = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519", "kid": "access"})
+    (home / "approvals.json").write_text(json.dumps({"keys": [approvals.as_dict(private=False)]}))
     chosen = {
         **asyncio.run(new_database(world)),
         "TRADEPULSE_AUDIT_DIR": str(home / "audit"),
         "VAULT_LOG_LEVEL": "DEBUG",
+        "VAULT_APPROVAL_KEYS_FILE": str(home / "approvals.json"),
         "VAULT_LEASES_FILE": str(target.templates(home, limits="per_partner = 500\nper_person = 500")),
         "VAULT_LEGACY_KEY_FILE": str(private_file(home / "legacy.key", secrets.token_hex(32))),
     }
