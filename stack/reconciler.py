@@ -6,6 +6,8 @@ the checkout's configs/iam is merged into it by every `make up`.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 
 from stack import files
@@ -36,6 +38,9 @@ def service(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, 
     url = f"http://127.0.0.1:{ports['reconciler']}"
     sources = [layout.checkout / name for name in ("admin_sync", "identity", "realm/base", "policy")]
     others = ("VAULT_", "SESSION_BROKER_", "ACCESS_OWNER_", "ACCESS_DATABASE_", "ACCESS_APPROVAL_", "PROXY_")
+    # What configs/iam is filled in with has to be the same here as where `make up` applies it.
+    asked = _asked(layout)
+    outside = {name: os.environ[name] for name in asked if name in os.environ}
     return Service(
         name="reconciler",
         command=(str(layout.venv / "bin" / "admin-sync"), "reconcile"),
@@ -43,9 +48,19 @@ def service(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, 
         # Ready means that every realm is as declared, which may wait for a person; up is when it answers.
         health=f"{url}/health/live",
         cwd=str(layout.checkout),
-        environment={key: value for key, value in environment.items() if not key.startswith(others)},
+        environment={
+            **outside,
+            **{key: value for key, value in environment.items() if key in asked or not key.startswith(others)},
+        },
         death=15,
         # A realm that is being written is finished; that takes seconds, or half a minute where Keycloak fails.
         stop_seconds=40.0,
         revision=digest([*sources, layout.environment]),
     )
+
+
+def _asked(layout: Layout) -> frozenset[str]:
+    """The variables that the configuration is filled in with. A secret is none of them: the loader refuses it."""
+    folders = [layout.checkout / "configs" / "iam", layout.checkout / "realm" / "base"]
+    texts = [path.read_text() for folder in folders for path in sorted(folder.glob("*.yaml"))]
+    return frozenset(name for text in texts for name in re.findall(r"(?:\$\{|enabled_if: )([A-Z][A-Z0-9_]*)", text))
