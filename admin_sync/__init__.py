@@ -20,6 +20,7 @@
     sync.py              read, diff, guard, apply, look again: one `Session` for every command
     keycloak/            one connection, a reader and a writer, one adapter per kind
     audit_reconcile/     Keycloak's own events held against the audit files
+    offboarding/         a person loses everything at once; a freeze ends sessions; the way back
     lock.py, trail.py    one apply per realm; the audit lines of a run
     render/              a plan for people and machines; `saved_plan.py` for later
     catalogue.py         the checks and guards as a page; schemas/: what machines may rely on
