@@ -29,6 +29,7 @@
     monitor/, measures/  what the audit log says somebody has to be told of, and numbers
     certification/       who still needs what they hold; service_secrets/: static secrets that are rotated
     access/              requests for access and who has to agree: a service of its own (docs/access-requests.md)
+    break_glass/         emergency accounts: sealed, opened by two approvals, closed by themselves, reviewed
     settings.py          environment variables; errors.py: what can go wrong, by exit code
 
 Only objects that carry our mark (`model.MANAGED_ATTRIBUTE`) are ever deleted. A re-run is always
