@@ -47,7 +47,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ADMIN_SYNC_BUNDLE_VALIDITY": "how long a bundle is good, such as `7d`",
     "ADMIN_SYNC_OPA_BIN": "the `opa` program; `PATH` and `.tools/bin` are searched without it",
     "ADMIN_SYNC_SECRETS_DIR": "the folder, ours alone, that clients with an excepted static secret read theirs from",
-    "ADMIN_SYNC_EVIDENCE_KEY_FILE": "the Ed25519 key that signs a certification's evidence; default: that of checkpoints",
+    "ADMIN_SYNC_EVIDENCE_KEY_FILE": "the Ed25519 key that signs certifications; default: the key of audit checkpoints",
     "ADMIN_SYNC_OPA_URL": "the OPA that has to serve a bundle before publishing it is done",
     "ADMIN_SYNC_REPORTS_URL": "the server that OPAs report to, for `doctor`",
     "ADMIN_SYNC_REPORTS_TOKEN_FILE": "the file with the token that it asks for",
