@@ -70,6 +70,23 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ADMIN_SYNC_VAULTS": "the vault of each environment, `dev=https://vault.example,…`, or `none`",
     "NO_COLOR": "no colours, whatever its value",
     "CI": "no progress lines, whatever its value",
+    "ADMIN_SYNC_ACCESS_URL": "the access service, for requests, approvals and openings",
+    "ADMIN_SYNC_VAULT_URL": "the vault, for emergency accounts",
+    "ADMIN_SYNC_KEEPER_KEY_FILE": "the key of the client that seals emergency credentials in the vault",
+    "ADMIN_SYNC_CONFIG": "the configuration that the access service reads, never writes",
+    "ADMIN_SYNC_REPOSITORY": "the Git work tree that holds the configuration and takes grants as commits",
+    "ADMIN_SYNC_REPOSITORY_REMOTE": "the remote that commits are pushed to",
+    "ADMIN_SYNC_REPOSITORY_WAIT": "how long another writer of the repository is waited for",
+    "ADMIN_SYNC_COMMITTER_NAME": "who commits, as Git says it",
+    "ADMIN_SYNC_COMMITTER_EMAIL": "the address of who commits",
+    "ADMIN_SYNC_FORGE": "the forge that takes pull requests; direct commits without it",
+    "ADMIN_SYNC_FORGE_URL": "the address of the forge's API",
+    "ADMIN_SYNC_FORGE_PROJECT": "the project there",
+    "ADMIN_SYNC_FORGE_TOKEN_FILE": "the file with the token for it, readable by its owner alone",
+    "ADMIN_SYNC_RECONCILER_EVERY": "after which time the reconciler reads the realms again, such as 5m",
+    "ADMIN_SYNC_RECONCILER_POLL": "after which time it asks the database although that said nothing",
+    "ADMIN_SYNC_RECONCILER_LOCK_WAIT": "how long it waits for a realm's lock",
+    "ADMIN_SYNC_RECONCILER_LISTEN": "where it answers for health and metrics; port 0 for nowhere",
 }
 """Every environment variable that is read, besides those that configs/iam itself names."""
 
