@@ -18,7 +18,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from stack.login.factor import SavedFactor
 from stack.login.oidc import AuthorizationRequest, FirstLogin, Login, LoginFailed, Redirect, Tokens
-from stack.login.pages import KEY_PAGES, PAGES, answer
+from stack.login.pages import KEY_PAGES, PAGES, answer, passed_over
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS: Final = (
@@ -175,8 +175,8 @@ class BrowserLogin:
                     break
                 redirect.arrived.wait(0.1)
                 continue
-            self.visited.append(name)
-            if self.visited.count(name) > _SAME_PAGE:
+            self.visited.append("passed-over" if passed_over(name, login) else name)
+            if self.visited.count(self.visited[-1]) > _SAME_PAGE:
                 break
             page.evaluate("window.tradepulseSeen = true")
             with self._key_plugged_in(page) if self._needs_key(name, login) else nullcontext():

@@ -29,6 +29,11 @@ KEY_PAGES: Final = frozenset({"register-key", "use-key"})
 """Those on which the security key is plugged in."""
 
 
+def passed_over(name: str, login: Login) -> bool:
+    """Whether a page that asks for a factor is left for another way, without giving it."""
+    return name in ("use-key", "use-app") and bool(login.recovery_code or login.emergency_code)
+
+
 def answer(page: Page, name: str, login: Login, saved: SavedFactor, *, passkey: bool) -> None:
     """Fill in and send the page that `PAGES` calls `name`. Raises LoginFailed where nothing is known to answer."""
     if name.startswith("register-") or name in ("choose-factor", "update-password"):
@@ -54,7 +59,7 @@ def _prove(page: Page, name: str, login: Login, saved: SavedFactor, *, passkey: 
             page.click("[type=submit]")
         case "link-account":
             page.click("#linkAccount")
-        case "use-key" | "use-app" if login.recovery_code or login.emergency_code:
+        case "use-key" | "use-app" if passed_over(name, login):
             page.click("#try-another-way")
         case "choose-way":
             page.get_by_role("button").filter(has_text="Recovery" if login.recovery_code else "Emergency").click()
