@@ -21,7 +21,7 @@ def migrate(layout: Layout, commands: Commands, environment: Mapping[str, str]) 
 
 
 def service(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, str]) -> Service:
-    """Requests over HTTP. It gets neither Keycloak's administration, nor the bundle's key, nor the reconciler's role."""
+    """Requests over HTTP. It gets no access to Keycloak's administration, to the bundle's key, or as the reconciler."""
     url = f"http://127.0.0.1:{ports['access']}"
     others = ("VAULT_", "SESSION_BROKER_", "PROXY_", "ADMIN_SYNC_", "ACCESS_OWNER_", "ACCESS_RECONCILER_")
     needed = {"ADMIN_SYNC_CONFIG", "SESSION_BROKER_URL"}
