@@ -69,6 +69,7 @@ class Model:
             "_budget": 0.0,
             "_count_lock": threading.Lock(),
             "parallel": 2,
+            "budget": 10.0,
             "requests": 0,
         }
         return made
