@@ -66,10 +66,9 @@ class Model:
         made.__dict__ |= {
             "_pool": self,
             "_token": _Token(),
-            "_budget": 0.0,
             "_count_lock": threading.Lock(),
             "parallel": 2,
-            "budget": 10.0,
+            "budget": 0.0,
             "requests": 0,
         }
         return made
