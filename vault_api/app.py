@@ -11,6 +11,7 @@ from identity.observed import HEADERS, Observed
 from identity.trace import TraceMiddleware
 from vault_api import openapi
 from vault_api.break_glass import endpoints as break_glass
+from vault_api.brokers import endpoints as brokers
 from vault_api.compliance import endpoints as compliance
 from vault_api.connections import endpoints as connections
 from vault_api.fast_lane import FastLane
@@ -46,6 +47,7 @@ def create_app(vault: Vault) -> FastAPI:
     app.include_router(break_glass.router)
     app.include_router(compliance.router)
     app.include_router(rotation.router)
+    app.include_router(brokers.router)
     app.include_router(linking.router)
     app.include_router(trail.router)
     app.include_router(health.router)

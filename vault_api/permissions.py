@@ -27,6 +27,7 @@ class Call(Enum):
     LINK_FINISH = _Call("connection.callback", "connection:link")
     APPROVE = _Call("connection.approve", "connection:approve")
     REVOKE = _Call("connection.revoke", "connection:revoke")
+    OFFERS = _Call("offers.read", "connection:read")
     READ_AUDIT = _Call("audit.read", "connection:read")
     # What a lease holds needs more permissions, one for each of its scopes: see leases/templates.py.
     LEASE_ISSUE = _Call("lease.issue", "credential:release")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -43,6 +44,24 @@ def partner() -> str:
 def careful() -> str:
     """A partner that wants a second person."""
     return next(APPROVERS)
+
+
+def test_offers_are_what_the_policy_would_allow_the_caller(
+    brokers: BrokerWorld, vault: VaultProcess, partner: str, careful: str
+) -> None:
+    def offers(name: str, **who: str) -> dict[str, Any]:
+        reply = vault.http.get(f"/v1/partners/{name}/offers", headers=brokers.bearer(name, **who))
+        assert reply.status_code == 200, reply.text
+        return dict(reply.json())
+
+    linker, approver = offers(partner), offers(careful, role="partner-approver")
+    assert linker["may"] == ["connection:link", "connection:revoke"]
+    assert not linker["approval_needed"]
+    # `absent` is a wish of the partner that no broker answers to.
+    assert [each["broker"] for each in linker["brokers"]] == ["inside", "paper"]
+    assert linker["brokers"][1]["scopes"] == ["openid", "offline_access", "trade"]
+    assert (approver["may"], approver["brokers"], approver["approval_needed"]) == (["connection:approve"], [], True)
+    assert ("offers.read", "success", None) in brokers.events(vault, partner)
 
 
 def test_a_linked_connection_releases_a_token_that_trades(

@@ -8,7 +8,7 @@ read is believed for some seconds, and while OPA is away until it is too old.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx
 import orjson
@@ -63,6 +63,10 @@ class Catalog:
         if found is None:
             raise UnknownBroker(name)
         return found
+
+    async def brokers(self) -> Mapping[str, Broker]:
+        """Every broker by its name. Raises CatalogUnavailable."""
+        return (await self._current()).brokers
 
     async def wishes(self, partner: str) -> PartnerWishes:
         """A partner's wishes; one that the bundle does not know has no connections released anyway.
