@@ -125,22 +125,27 @@ def opa_binary() -> Path:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """A stack of this test run's own: empty at the start, gone at the end, and gone as well if pytest is killed."""
+    """A stack of this test run's own: empty at the start, gone at the end, and gone as well if pytest is killed.
+
+    With TRADEPULSE_RUNNING_STACK_DIR it is one that runs already, which the tests leave as they left it: for whoever
+    writes tests and does not want to wait. Tests that take a whole stack for themselves do not pass there.
+    """
+    if running := os.environ.get("TRADEPULSE_RUNNING_STACK_DIR"):
+        yield _stack(Layout(CHECKOUT / running))
+        return
     layout = TEST_STACK
     with locked(layout.tools / f"{layout.state.name}.lock"):
         run_stack(layout, "reset")
         try:
             # The reconciler would undo what a test applies to a realm; tests that are about it start it.
             run_stack(layout, "up", "--no-story", f"--owner={os.getpid()}", "--without", "reconciler")
-            yield Stack(
-                layout,
-                control.state(layout)["urls"],
-                settings.read(layout),
-                connect(layout),
-                logins(layout),
-            )
+            yield _stack(layout)
         finally:
             run_stack(layout, "down")
+
+
+def _stack(layout: Layout) -> Stack:
+    return Stack(layout, control.state(layout)["urls"], settings.read(layout), connect(layout), logins(layout))
 
 
 def run_stack(layout: Layout, *words: str) -> str:

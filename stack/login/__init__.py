@@ -7,6 +7,7 @@
 - `oidc`     the client's side: PKCE, the authorization URL, the loopback redirect, the code's exchange
 - `factor`   the second factor that a first login made, to be kept for later ones; one-time codes (RFC 6238)
 - `browser`  Chromium with a virtual security key (the default where Chromium is installed)
+- `key`      that key, plugged into a page
 - `pages`    the pages that it meets, and the answers
 - `forms`    plain HTTP with one-time codes, where there is no browser
 

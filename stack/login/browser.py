@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,11 +16,12 @@ from playwright.sync_api import Dialog, Page, Playwright, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from stack.login.factor import SavedFactor
+from stack.login.key import plugged_in
 from stack.login.oidc import AuthorizationRequest, FirstLogin, Login, LoginFailed, Redirect, Tokens
 from stack.login.pages import KEY_PAGES, PAGES, answer, passed_over
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_FLAGS: Final = (
+FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -30,17 +30,6 @@ _FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-# Non-discoverable: a resident key would be offered as a passkey on the page for the password, and used at once.
-_SECURITY_KEY: Final = {
-    "protocol": "ctap2",
-    "ctap2Version": "ctap2_1",
-    "transport": "usb",
-    "hasResidentKey": False,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
-_PASSKEY: Final = {**_SECURITY_KEY, "transport": "internal", "hasResidentKey": True}
 _LABEL: Final = "virtual security key"
 _SAME_PAGE: Final = 3
 """How often one page may come back (a wrong code, a slow page) before it counts as stuck."""
@@ -85,7 +74,7 @@ class BrowserLogin:
             raise LoginFailed(f"no browser: install one of {', '.join(_NAMES)}, or use HttpLogin")
         self._playwright = sync_playwright().start()
         try:
-            browser = self._playwright.chromium.launch(executable_path=str(binary), headless=True, args=list(_FLAGS))
+            browser = self._playwright.chromium.launch(executable_path=str(binary), headless=True, args=list(FLAGS))
             self._page = browser.new_context().new_page()
             self._page.set_default_timeout(self._timeout * 1000)
             # Keycloak asks for the key's label with a JavaScript prompt.
@@ -130,26 +119,6 @@ class BrowserLogin:
     def _uses_passkey(self) -> bool:
         return self._passkey and any(credential["isResidentCredential"] for credential in self._saved.key)
 
-    @contextmanager
-    def _key_plugged_in(self, page: Page) -> Iterator[None]:
-        """The security key, there only while a page asks for it.
-
-        The page for the password also waits for a passkey, and a virtual key without one says "failed"
-        at once where a real browser would go on waiting.
-        """
-        devtools = page.context.new_cdp_session(page)
-        devtools.send("WebAuthn.enable", {"enableUI": False})
-        key = devtools.send(
-            "WebAuthn.addVirtualAuthenticator", {"options": _PASSKEY if self._passkey else _SECURITY_KEY}
-        )
-        for credential in self._saved.key:
-            devtools.send("WebAuthn.addCredential", {**key, "credential": credential})
-        yield
-        self._saved.key = devtools.send("WebAuthn.getCredentials", key)["credentials"]
-        devtools.send("WebAuthn.removeVirtualAuthenticator", key)
-        devtools.send("WebAuthn.disable")
-        devtools.detach()
-
     def _run(self, login: Login) -> Tokens:
         if self._page is None:
             raise LoginFailed("the driver is closed: use it in a with statement")
@@ -179,7 +148,9 @@ class BrowserLogin:
             if self.visited.count(self.visited[-1]) > _SAME_PAGE:
                 break
             page.evaluate("window.tradepulseSeen = true")
-            with self._key_plugged_in(page) if self._needs_key(name, login) else nullcontext():
+            with (
+                plugged_in(page, self._saved, passkey=self._passkey) if self._needs_key(name, login) else nullcontext()
+            ):
                 answer(page, name, login, self._saved, passkey=self._uses_passkey)
                 self._await_next(page, redirect, deadline)
         raise LoginFailed(f"the login of {login.username} stopped {_where(page)}")
