@@ -305,7 +305,8 @@ def look(page: Page, name: str) -> None:
     before = page.viewport_size
     try:
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
+            # Without motion a colour is there at once, and is not caught on its way from light to dark.
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             answered = Axe().run(page).response
             found += [f"{scheme}: {one['id']} at {one['nodes'][0]['target']}" for one in answered["violations"]]
         for width in _WIDTHS:
@@ -314,7 +315,7 @@ def look(page: Page, name: str) -> None:
             if over > 0:
                 found.append(f"{over} pixels too wide at {width}")
     finally:
-        page.emulate_media(color_scheme="light")
+        page.emulate_media(color_scheme="light", reduced_motion="null")
         if before is not None:
             page.set_viewport_size(before)
     assert found == [], f"{name}: {found}"
