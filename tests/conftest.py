@@ -68,9 +68,13 @@ class Stack:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test that uses the stack waits for it to come up, and on a busy machine that takes minutes."""
+    """A test that uses the stack is one of integration, whether or not its author thought of the mark.
+
+    The first of them waits for the stack to come up, and on a busy machine that takes minutes.
+    """
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.integration)
             item.add_marker(pytest.mark.timeout(900))
 
 
