@@ -29,7 +29,7 @@ _TEXT = re.compile(r"[!-~]{1,255}\Z")
 
 @dataclass(frozen=True, slots=True)
 class LogoutToken:
-    """What ended: one session, or every session of a subject. `issued_at` is in unix seconds."""
+    """What ended: one session, or every session of a subject. `issued_at` is in unix seconds; `client` was told."""
 
     provider: str
     issuer: str
@@ -37,6 +37,7 @@ class LogoutToken:
     subject: str | None
     id: str
     issued_at: int
+    client: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ async def open_logout_token(
     identifier = _text(claims, "jti")
     if identifier is None or (session is None and subject is None):
         raise TokenRejected(RejectReason.CLAIM_MISSING)
-    return LogoutToken(issuer.provider, issuer.issuer, session, subject, identifier, issued_at)
+    return LogoutToken(issuer.provider, issuer.issuer, session, subject, identifier, issued_at, only)
 
 
 def _issued_at(claims: Mapping[str, Any], now: float) -> int:

@@ -18,7 +18,8 @@ issuer's own rules, `exchange.py` redeems it in Keycloak (RFC 7523) and narrows 
     exchange.py      the seam, and Keycloak behind it; `breaker.py` protects it and us from each other
     cache.py         grants by token hash, for as long as a revocation may take to be noticed; `flight.py`
     ended.py         sessions that ended, shared by all processes of a host
-    logout.py        `POST /backchannel-logout`; `leases.py` has the vault end what the session borrowed
+    logout.py        `POST /backchannel-logout`; `leases.py` has the vault end what the session borrowed, `relays.py`
+                     passes it on to applications, and `errands.py` tries both until they are done
     admission.py     what goes on to the service; in a migration (`migration/`) its phase decides
     trail.py         audit lines; `metrics.py`, `health.py` and `problems.py` are what it says
 

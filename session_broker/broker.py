@@ -36,6 +36,7 @@ from session_broker.migration.opening import Migration, open_migration
 from session_broker.migration.phase_file import PhaseUnavailable
 from session_broker.migration.settings import MigrationSettings
 from session_broker.refusals import Refusals
+from session_broker.relays import Relays
 from session_broker.settings import BrokerSettings
 from session_broker.trail import Trail
 from session_broker.verify import Dispatch, Verifier
@@ -69,6 +70,7 @@ class Broker:
     door: Door
     migration: Migration | None
     leases: Leases | None
+    relays: Relays
     name_of: Callable[[str], str]
 
 
@@ -177,7 +179,9 @@ async def _build(settings: BrokerSettings, stack: AsyncExitStack) -> Broker:
     stack.push_async_callback(doorkeeper.close)
     leases = _leases(settings, http, ServiceToken(http, settings.token_url, settings.client_id, key), trail, metrics)
     if leases is not None:
-        stack.push_async_callback(leases.close)
+        stack.push_async_callback(leases.errands.close)
+    relays = Relays(http, settings.logout_relays, trail, metrics)
+    stack.push_async_callback(relays.errands.close)
     return Broker(
         settings=settings,
         access=access,
@@ -194,6 +198,7 @@ async def _build(settings: BrokerSettings, stack: AsyncExitStack) -> Broker:
         else migration.desk(doorkeeper, trail, metrics, window=settings.revocation_seconds),
         migration=migration,
         leases=leases,
+        relays=relays,
         name_of=name_of,
     )
 

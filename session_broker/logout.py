@@ -1,9 +1,10 @@
 """`POST /backchannel-logout`: an issuer says that a session is over (OpenID Connect Back-Channel Logout 1.0).
 
     logout token ─ verify ─▶ noted for every process, durably ─▶ audit line ─▶ 200 ─▶ the vault ends its leases
+                                                                                 └──▶ applications end theirs
 
 The answer comes when the session is over here: from then on no grant of it is served by this host. What
-the vault does takes longer and is tried several times (`leases.py`).
+others do takes longer and is tried several times (`leases.py`, `relays.py`).
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ async def backchannel_logout(request: Request) -> Response:
     # Before the line: if that cannot be written the answer is 503, and the same token a second time is a replay.
     if broker.leases is not None and logout.provider == INTERNAL:
         broker.leases.end_soon(session=logout.session, subject=logout.subject)
+    broker.relays.pass_on_soon(token, logout)
     await broker.trail.ended(
         logout.provider, "success", reason=None, session=logout.session, subject=logout.subject, ip=ip
     )

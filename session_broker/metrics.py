@@ -70,6 +70,11 @@ class Metrics:
             "Logouts after which the vault did not confirm that the leases end.",
             registry=registry,
         )
+        self.relay_failures = Counter(
+            "session_broker_relay_failures",
+            "Attempts to pass a logout on that an application did not confirm.",
+            registry=registry,
+        )
 
     def answered(self, endpoint: str, _method: str, status: int, seconds: float) -> None:
         """Counts one answer and how long it took, in seconds. An endpoint here has one method."""

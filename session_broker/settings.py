@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from identity.settings import IdentitySettings
@@ -47,6 +49,10 @@ class BrokerSettings(IdentitySettings):
     """Clients of our realm whose logout tokens are taken; none unless named."""
     vault_url: str | None = Field(default=None, validation_alias="SESSION_BROKER_VAULT_URL")
     """Where leases are ended at a logout; without it they end by themselves."""
+    logout_relays: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = Field(
+        default_factory=dict, validation_alias="SESSION_BROKER_LOGOUT_RELAYS"
+    )
+    """Where the logout tokens of a client go on to: `client=url`, separated by commas."""
 
     migration_file: Path | None = Field(default=None, validation_alias="SESSION_BROKER_MIGRATION_FILE")
     """The phase of a migration from a platform's own tokens (`session_broker/migration`); without it there is none."""
@@ -57,6 +63,31 @@ class BrokerSettings(IdentitySettings):
         if isinstance(value, str):
             return frozenset(name.strip() for name in value.split(",") if name.strip())
         return value
+
+    @field_validator("logout_relays", mode="before")
+    @classmethod
+    def _relays(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found: dict[str, tuple[str, ...]] = {}
+        for entry in filter(None, (part.strip() for part in value.split(","))):
+            client, _, url = entry.partition("=")
+            parts = urlsplit(url)
+            if not client or parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.username:
+                raise ValueError(
+                    "must be client=url, such as tradepulse=https://workspace.example/auth/backchannel-logout"
+                )
+            found[client] = (*found.get(client, ()), url)
+        return found
+
+    @model_validator(mode="after")
+    def _relays_are_of_clients_that_are_heard(self) -> Self:
+        if unheard := self.logout_relays.keys() - self.logout_clients:
+            raise ValueError(
+                f"SESSION_BROKER_LOGOUT_RELAYS: {', '.join(sorted(unheard))} is not in SESSION_BROKER_LOGOUT_CLIENTS, "
+                "so none of its logouts would go on"
+            )
+        return self
 
     @field_validator("vault_url")
     @classmethod

@@ -111,6 +111,8 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "SESSION_BROKER_CLIENT_ID": "session-broker",
         "SESSION_BROKER_CLIENT_KEY_FILE": str(secret("client-session-broker.pem")),
         "SESSION_BROKER_LOGOUT_CLIENTS": "tradepulse,tradepulse-cli",
+        # By its address: the name in its URL is for browsers.
+        "SESSION_BROKER_LOGOUT_RELAYS": f"tradepulse=http://127.0.0.1:{ports['workspace']}/auth/backchannel-logout",
         "SESSION_BROKER_VAULT_URL": f"http://127.0.0.1:{ports['vault']}",
         "PROXY_LISTEN": f"127.0.0.1:{ports['proxy']}",
         "PROXY_NAMES": "localhost,127.0.0.1",

@@ -82,6 +82,10 @@ class World:
     """What the vault was asked to end."""
     vault: list[int] = field(default_factory=list)
     """The vault's next answers; 200 when there are no more."""
+    relayed: list[str] = field(default_factory=list)
+    """Logout tokens that an application was sent."""
+    application: list[int] = field(default_factory=list)
+    """Its next answers; 200 when there are no more."""
 
     def __post_init__(self) -> None:
         self.server = LoopbackServer(self._answer)
@@ -204,6 +208,10 @@ class World:
             assert request.headers["Authorization"].startswith("Bearer ")
             self.told.append(json.loads(request.body))
             return Answer(self.vault.pop(0) if self.vault else 200)
+        if request.path == "/auth/backchannel-logout":
+            (token,) = parse_qs(request.body.decode())["logout_token"]
+            self.relayed.append(token)
+            return Answer(self.application.pop(0) if self.application else 200)
         assert request.path == TOKEN
         form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
         self.forms.append(form)

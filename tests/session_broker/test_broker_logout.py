@@ -115,7 +115,7 @@ async def test_the_vault_is_told_of_a_session_that_ended_until_it_says_yes(world
     world.vault = [503, 401, 500]
     async with world.broker(vault_url=world.place) as broker:
         assert broker.broker.leases is not None
-        broker.broker.leases.first_pause = 0.01
+        broker.broker.leases.errands.first_pause = 0.01
         assert (await broker.logout(world.logout_token())).status_code == 200
         await until(lambda: len(world.told) == 4)
         failures = b"session_broker_lease_failures_total 3.0"
@@ -144,7 +144,7 @@ async def test_a_vault_that_never_says_yes_is_a_line_in_the_audit(world: World) 
     world.vault = [503] * 50
     async with world.broker(vault_url=world.place) as broker:
         assert broker.broker.leases is not None
-        broker.broker.leases.first_pause = broker.broker.leases.longest_pause = 0.01
+        broker.broker.leases.errands.first_pause = broker.broker.leases.errands.longest_pause = 0.01
         assert (await broker.logout(world.logout_token(sid=None))).status_code == 200
         await until(lambda: any(line["outcome"] == "failure" for line in world.lines))
     assert world.told[0] == {"subject": "person-1", "reason": "logout"}
@@ -171,6 +171,64 @@ async def test_a_providers_logout_is_nothing_to_the_vault(world: World) -> None:
     async with world.broker(vault_url=world.place) as broker:
         assert (await broker.logout(theirs)).status_code == 200
     assert world.told == []
+
+
+RELAY = "/auth/backchannel-logout"
+
+
+async def test_a_logout_goes_on_as_it_came_until_the_application_says_yes(world: World) -> None:
+    world.application = [503, 404]
+    async with world.broker(logout_relays=f"tradepulse-cli={world.place}{RELAY}") as broker:
+        broker.broker.relays.errands.first_pause = 0.01
+        token = world.logout_token()
+        assert (await broker.logout(token)).status_code == 200
+        await until(lambda: len(world.relayed) == 3)
+        assert (await broker.logout(token)).status_code == 400
+        failures = b"session_broker_relay_failures_total 2.0"
+        await until(lambda: failures in broker.broker.metrics.render())
+    assert world.relayed == [token] * 3, "what is a replay goes nowhere"
+
+
+async def test_a_logout_goes_on_to_its_own_clients_applications_alone(world: World) -> None:
+    settings = {"logout_clients": "tradepulse,tradepulse-cli", "logout_relays": f"tradepulse={world.place}{RELAY}"}
+    theirs = world.logout_token(
+        key=RSA, algorithm="RS256", iss=f"{world.place}/workforce", aud="tradepulse", sid="upstream-1"
+    )
+    async with world.broker(**settings) as broker:
+        for token in (world.logout_token(), theirs, world.logout_token(aud="tradepulse", exp=NOW - 100)):
+            await broker.logout(token)
+        token = world.logout_token(aud="tradepulse")
+        assert (await broker.logout(token)).status_code == 200
+        await until(lambda: world.relayed)
+    assert world.relayed == [token]
+
+
+async def test_an_application_that_never_answers_is_a_line_in_the_audit(world: World) -> None:
+    world.application = [503] * 50
+    async with world.broker(logout_relays=f"tradepulse-cli={world.place}{RELAY}") as broker:
+        broker.broker.relays.errands.first_pause = broker.broker.relays.errands.longest_pause = 0.01
+        assert (await broker.logout(world.logout_token())).status_code == 200
+        await until(lambda: any(line["outcome"] == "failure" for line in world.lines))
+    (failed,) = [line for line in world.lines if line["outcome"] == "failure"]
+    assert (failed["event"], failed["reason"]) == ("session.ended", "not_relayed")
+
+
+@pytest.mark.parametrize(
+    "relays",
+    [
+        "http://localhost:1/x",
+        "tradepulse-cli=",
+        "tradepulse-cli=ftp://localhost/x",
+        "tradepulse-cli=http://",
+        "=http://localhost:1/x",
+        "tradepulse-cli=http://me:secret@localhost:1/x",
+        "tradepulse=http://localhost:1/x",
+    ],
+)
+async def test_a_relay_that_could_not_work_stops_the_start(world: World, relays: str) -> None:
+    with pytest.raises(ValueError, match=r"SESSION_BROKER_LOGOUT_RELAYS|client=url"):
+        async with world.broker(logout_relays=relays):
+            pass
 
 
 BAD: dict[str, tuple[Callable[[World], str], str]] = {
