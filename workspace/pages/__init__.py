@@ -2,7 +2,8 @@
 
 signed_in.py   who is looking: the dependency of every page but the few for everybody
 home.py        the first page; what everybody sees: signed out, confirm that it is you
-partner.py     a partner's connections and audit trail
+partner.py     a partner's connections; linking.py: a new one; trail.py: the audit trail
+access.py      what somebody was granted; access_ask.py, access_requests.py: asking, and deciding
 """
 
 from __future__ import annotations
@@ -11,6 +12,14 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from workspace.pages import home, partner
+from workspace.pages import access, access_ask, access_requests, home, linking, partner, trail
 
-PAGES: Final[tuple[APIRouter, ...]] = (home.router, partner.router)
+PAGES: Final[tuple[APIRouter, ...]] = (
+    home.router,
+    partner.router,
+    linking.router,
+    trail.router,
+    access_ask.router,
+    access_requests.router,
+    access.router,
+)

@@ -48,7 +48,7 @@ class Refused(Exception):
 
 def refusal(service: str, status: int, document: Mapping[str, Any], retry_after: str | None) -> Exception:
     """The exception for an answer of 400 and above."""
-    if status == 429 or status >= 500:
+    if status in (429, 503, 504) or (status >= 500 and not isinstance(document.get("detail"), str)):
         seconds = int(retry_after) if retry_after and retry_after.isdigit() and len(retry_after) < 5 else 5
         return ServiceAway(service, seconds)
     slug = str(document.get("type", "")).removeprefix(_TYPE)
