@@ -62,6 +62,20 @@ class Speakers:
             self._members[question] = self._find_members(group, question[1])
         return self._members[question]
 
+    def named(self, person: str, capacity: str) -> str:
+        """The address by which the configuration has somebody who speaks in a capacity: the person's own, unless the
+        bindings of its group know them by another one only."""
+        approver = self._document.policies.access_requests.approvers.get(capacity)
+        group = None if approver is None else approver.group
+        known = [
+            binding.subject.user.lower()
+            for binding in self._document.bindings.bindings
+            if group is not None
+            and f"{binding.group or ''}/".startswith(f"{group}/")
+            and self.person(binding.subject.user) == person
+        ]
+        return known[0] if known and person not in known else person
+
     def _find_members(self, group: str, environments: frozenset[str]) -> frozenset[str]:
         standing: dict[str, set[str]] = {}
         for binding in self._document.bindings.bindings:

@@ -21,7 +21,7 @@ from admin_sync.break_glass.sealing import seal
 from admin_sync.break_glass.stage import Opening
 from admin_sync.load.schema import Binding
 from admin_sync.reconciler.duties import Hand, Unfulfillable
-from admin_sync.reconciler.granting import roster_of
+from admin_sync.reconciler.granting import approvals_of, roster_of
 from admin_sync.reconciler.settings import reconciler_settings
 from identity.audit.event import AuditEvent
 
@@ -89,13 +89,16 @@ def opening_of(hand: Hand, record: Record, now: datetime) -> Opening:
 
 def person_of(hand: Hand, email: str) -> str:
     """The one address of a person by the roster, as approvals name people."""
-    roster = roster_of(reconciler_settings(hand.environ).roster_file)
-    return Speakers(hand.document, roster, hand.now).person(email)
+    return _speakers(hand).person(email)
 
 
 def kit_of(hand: Hand) -> Kit:
     """What the reconciler's hand has, for break-glass."""
     return Kit(hand.document, hand.session.connection, hand.environ, hand.settings.node)
+
+
+def _speakers(hand: Hand) -> Speakers:
+    return Speakers(hand.document, roster_of(reconciler_settings(hand.environ).roster_file), hand.now)
 
 
 def _granted(hand: Hand, record: Record, opening: Opening) -> str | None:
@@ -112,7 +115,7 @@ def _granted(hand: Hand, record: Record, opening: Opening) -> str | None:
             "expires": request.expires.isoformat(),
             "request": request.id,
             "justification": request.justification,
-            "approvals": [{"by": one.by, "as": one.capacity, "at": one.at.isoformat()} for one in record.approvals],
+            "approvals": approvals_of(record, _speakers(hand)),
         }
     )
     with hand.repository.change(

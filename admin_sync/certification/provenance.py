@@ -55,9 +55,9 @@ def origins(document: Document, directory: Path) -> Mapping[int, Origin]:
 
 
 def _last(document: Document, starts: Sequence[int], end: int) -> int:
-    # Who is barred is written behind the bindings, by whoever bars them; that makes nobody the last one's author.
-    behind = document.at(BINDINGS, "barred", key=True).line
-    return behind - 1 if starts and behind > starts[-1] else end
+    # What stands behind the bindings is written by whoever bars somebody; that makes nobody the last one's author.
+    behind = [document.at(BINDINGS, name, key=True).line for name in ("barred", "former_approvers")]
+    return min((line - 1 for line in behind if starts and line > starts[-1]), default=end)
 
 
 def read_blame(text: str) -> dict[int, Written]:

@@ -6,6 +6,7 @@
     addresses     URLs and redirect URIs
     partners      partners, personas and partner roles
     rules         what the decision rules could not work with
+    approvers     who was in a group of approvers when they agreed
     escalation    ways around the others: approvals, owners, environments, hidden rules
 
 A new check is a function in one of these files and a line in `CHECKS`, with a stable code for each
@@ -25,6 +26,7 @@ from admin_sync.check.addresses import (
     provider_addresses,
     webhook_addresses,
 )
+from admin_sync.check.approvers import former_approvers
 from admin_sync.check.escalation import (
     accepted_grants,
     approver_sources,
@@ -128,6 +130,14 @@ CHECKS: Final[Sequence[Check]] = (
             "not-an-approver": "an approver who was not in the group in every environment that the grant is for",
             "missing-approval": "fewer approvals than the policy asks for",
             "too-long": "a grant that ends later after its approval than any request may last",
+        },
+    ),
+    Check(
+        former_approvers,
+        {
+            "unknown-environment": _NO_SUCH,
+            "unknown-group": _NO_SUCH,
+            "former-approver": "a former member of a group of approvers whose membership is said to end later",
         },
     ),
     Check(reused_requests, {"reused-request": "a request whose approvals are copied to another grant"}),

@@ -11,11 +11,12 @@ An end that has passed is no error: the grant is simply not given any more.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 from admin_sync.break_glass.accounts import is_emergency, role
+from admin_sync.check.approvers import absent, memberships
 from admin_sync.errors import Finding
 from admin_sync.holdings import closure, group_roles
 from admin_sync.load.document import BINDINGS, Document
@@ -78,7 +79,7 @@ def requests(document: Document) -> Iterator[Finding]:
 def approvals(document: Document) -> Iterator[Finding]:
     """Approvals are by different people, none of them the subject, in capacities that exist and that they have."""
     approvers = document.policies.access_requests.approvers
-    members = _members(document)
+    members = memberships(document.bindings.bindings, document.bindings.former_approvers)
     for number, binding in enumerate(document.bindings.bindings):
         seen: set[str] = set()
         for position, approval in enumerate(binding.approvals):
@@ -102,12 +103,12 @@ def approvals(document: Document) -> Iterator[Finding]:
                     at, "unknown-approver", f"there is no approver {approval.capacity!r}; there are {known}"
                 )
             elif approver.group is not None:
-                absent = _absent(members.get((approver.group, who), ()), binding.environments, approval.at)
-                if absent:
+                lacking = absent(members.get((approver.group, who), ()), binding.environments, approval.at)
+                if lacking:
                     at = document.at(BINDINGS, *place, "by")
                     message = (
                         f"only members of group {approver.group} approve as {approval.capacity}, each where they are "
-                        f"one; not in {', '.join(absent)}"
+                        f"one or were (former_approvers); not in {', '.join(lacking)}"
                     )
                     yield Finding.at(at, "not-an-approver", message)
         if binding.request and binding.approvals and binding.expires:
@@ -171,26 +172,3 @@ def _class_of(document: Document, binding: Binding) -> RequestClass:
     given = closure(document, binding.role) if binding.role else group_roles(document, binding.group or "")
     classes = document.policies.access_requests
     return classes.elevated if given.keys() & set(classes.elevated.roles) else classes.default
-
-
-def _members(document: Document) -> dict[tuple[str, str], list[tuple[frozenset[str], datetime | None]]]:
-    """Who is in which group, members of subgroups included: environments and end of each membership.
-
-    By group path and e-mail in lower case.
-    """
-    members: dict[tuple[str, str], list[tuple[frozenset[str], datetime | None]]] = {}
-    for binding in document.bindings.bindings:
-        path = binding.group or ""
-        while path:
-            listed = members.setdefault((path, binding.subject.user.lower()), [])
-            listed.append((frozenset(binding.environments), binding.expires))
-            path = path.rpartition("/")[0]
-    return members
-
-
-def _absent(
-    memberships: Iterable[tuple[frozenset[str], datetime | None]], environments: Iterable[str], when: datetime
-) -> list[str]:
-    """The environments in which none of somebody's memberships stood at an instant."""
-    standing = {name for names, end in memberships if end is None or end > when for name in names}
-    return [name for name in environments if name not in standing]

@@ -77,7 +77,7 @@ def grant(
         return None
 
 
-def binding_of(record: Record) -> Binding:
+def binding_of(record: Record, speakers: Speakers) -> Binding:
     """The binding that a request of one of `KINDS` gives. Raises Unfit for one that has no such form."""
     request = record.request
     try:
@@ -93,11 +93,19 @@ def binding_of(record: Record) -> Binding:
                 "expires": _instant(request.expires),
                 "request": request.id,
                 "justification": request.justification,
-                "approvals": [{"by": one.by, "as": one.capacity, "at": _instant(one.at)} for one in record.approvals],
+                "approvals": approvals_of(record, speakers),
             }
         )
     except (KeyError, ValueError) as problem:
         raise Unfit(f"{request.id} cannot be written as a grant ({type(problem).__name__})") from None
+
+
+def approvals_of(record: Record, speakers: Speakers) -> list[dict[str, str]]:
+    """The approvals as a binding has them: people approve with whichever account, the file names the person."""
+    return [
+        {"by": speakers.named(one.person, one.capacity), "as": one.capacity, "at": _instant(one.at)}
+        for one in record.approvals
+    ]
 
 
 def roster_of(path: Path | None) -> Roster | None:
@@ -113,7 +121,7 @@ def _committed(
     try:
         with repository.change(
             request.requester,
-            f"Grant {binding_of(record).target} to {request.subject} in {', '.join(request.environments)}",
+            f"Grant {_target(request)} to {request.subject} in {', '.join(request.environments)}",
             reason=request.justification,
             branch=f"access-{request.id}",
         ) as change:
@@ -128,7 +136,7 @@ def _committed(
             found = problems(change.document, roster, record, others(requests, change.document, roster, request), now)
             if found:
                 raise Unfit("; ".join(map(str, found)))
-            change.add(binding_of(record))
+            change.add(binding_of(record, Speakers(change.document, roster, now)))
     except InvalidInput as problem:
         if not opened:
             raise
@@ -147,6 +155,16 @@ def others(requests: Requests, document: Document, roster: Roster | None, reques
     person = Speakers(document, roster, document.now).person(request.subject)
     found = requests.of_person(person)
     return [one.request for one in found if one.state is State.APPROVED and one.request.number != request.number]
+
+
+def _target(request: Request) -> str:
+    try:
+        payload = read_payload(request.kind, request.payload)
+    except (KeyError, ValueError):
+        payload = None
+    if not isinstance(payload, GrantPayload):
+        raise Unfit(f"{request.id} is no grant")
+    return payload.target
 
 
 def _instant(when: datetime) -> str:

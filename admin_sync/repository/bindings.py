@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
-from admin_sync.load.schema import Barred, Binding
-from admin_sync.repository.barring import with_barred, without_barred
+from admin_sync.load.schema import Barred, Binding, BindingsFile, FormerApprover
+from admin_sync.repository.barring import with_barred, with_former, without_barred, without_former
 from admin_sync.repository.parting import part, with_value
 from admin_sync.repository.writing import instant, lines, names
 
@@ -34,8 +35,8 @@ class _Item:
 class Bindings:
     """The file in the making. It may be edited again and again; the text is put together when it is asked for."""
 
-    def __init__(self, text: str, bindings: Iterable[Binding], barred: Iterable[Barred] = ()) -> None:
-        """Take the file apart. `bindings` and `barred` are what the loader read from this very text.
+    def __init__(self, text: str, told: BindingsFile) -> None:
+        """Take the file apart. `told` is what the loader read from this very text.
 
         Raises InvalidInput where the list is written in a way that cannot be edited line by line.
         """
@@ -43,11 +44,13 @@ class Bindings:
         parts = part(text)
         self._before, self._after_colon, self._rest = parts.before, parts.after_colon, parts.rest
         self._indent = parts.indent
-        pairs = zip(bindings, parts.items, strict=True)
+        pairs = zip(told.bindings, parts.items, strict=True)
         self._items = [_Item(binding, chunk, gap) for binding, (chunk, gap) in pairs]
-        self.barred = list(barred)
+        self.barred = list(told.barred)
         """Who is barred as the file would be written now."""
-        self._barring: list[Callable[[str], str]] = []
+        self.former = list(told.former_approvers)
+        """Who was an approver, as the file would be written now."""
+        self._behind: list[Callable[[str], str]] = []
 
     @property
     def bindings(self) -> list[Binding]:
@@ -58,7 +61,7 @@ class Bindings:
     def text(self) -> str:
         """The file as it would be written now."""
         text = self._granting()
-        for edit in self._barring:
+        for edit in self._behind:
             text = edit(text)
         return text
 
@@ -101,12 +104,24 @@ class Bindings:
         """Bar somebody. Who is barred already stays so, from when they were."""
         if all(known.user.lower() != one.user.lower() for known in self.barred):
             self.barred.append(one)
-            self._barring.append(lambda text: with_barred(text, one, self._newline))
+            self._behind.append(lambda text: with_barred(text, one, self._newline))
 
     def unbar(self, email: str) -> None:
         """Bar somebody no longer."""
         self.barred = [known for known in self.barred if known.user.lower() != email.lower()]
-        self._barring.append(lambda text: without_barred(text, email, self._newline))
+        self._behind.append(lambda text: without_barred(text, email, self._newline))
+
+    def remember(self, former: Iterable[FormerApprover]) -> None:
+        """Have exactly these former approvers."""
+        wanted = list(former)
+        for number in reversed(range(len(self.former))):
+            if self.former[number] not in wanted:
+                self._behind.append(partial(without_former, number=number, newline=self._newline))
+                del self.former[number]
+        for one in wanted:
+            if one not in self.former:
+                self._behind.append(partial(with_former, one=one, newline=self._newline))
+                self.former.append(one)
 
     def narrow(self, meant: Callable[[Binding], bool], environments: Iterable[str]) -> list[Binding]:
         """Take environments away from bindings; those that were touched, as they were.

@@ -15,12 +15,12 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from admin_sync.errors import InvalidInput, Refused
 from admin_sync.load.document import BINDINGS
 from admin_sync.load.expand import expand
-from admin_sync.load.schema import Binding, BindingsFile
+from admin_sync.load.schema import BindingsFile
 from admin_sync.load.shape import shaped
 from admin_sync.load.strict_yaml import scan
 from admin_sync.repository import objects
@@ -28,6 +28,8 @@ from admin_sync.repository.bindings import Bindings
 from admin_sync.repository.git import Git
 from admin_sync.repository.settings import RepositorySettings
 from admin_sync.repository.snapshot import Snapshot, snapshot_of
+
+Line = TypeVar("Line")
 
 REFERENCE: Final = "refs/tradepulse/incoming"
 """The commit that holds what was last taken over, in a line of its own."""
@@ -123,7 +125,7 @@ def _bindings_merged(base: bytes | None, ours: bytes, theirs: bytes, environ: Ma
     """Their text with our grants: those that we added are added, those that we took back are taken out."""
     before = _read(base, environ) if base is not None else None
     mine, yours = _read(ours, environ), _read(theirs, environ)
-    draft = Bindings(theirs.decode(), yours.bindings, yours.barred)
+    draft = Bindings(theirs.decode(), yours)
     was = before.bindings if before is not None else []
     ended = _without(was, mine.bindings)
     draft.remove(lambda binding: binding in ended)
@@ -136,10 +138,11 @@ def _bindings_merged(base: bytes | None, ours: bytes, theirs: bytes, environ: Ma
     for one_barred in barred:
         if one_barred not in mine.barred:
             draft.unbar(one_barred.user)
+    draft.remember([*yours.former_approvers, *_without(mine.former_approvers, yours.former_approvers)])
     return draft.text.encode()
 
 
-def _without(these: Iterable[Binding], those: Iterable[Binding]) -> list[Binding]:
+def _without(these: Iterable[Line], those: Iterable[Line]) -> list[Line]:
     left = list(those)
     found = []
     for one in these:

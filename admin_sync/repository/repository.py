@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from admin_sync.check.approvers import remembered
 from admin_sync.errors import AdminSyncError, Interrupted, Refused
 from admin_sync.load.document import BINDINGS, Document
 from admin_sync.repository import objects
@@ -114,19 +115,20 @@ class Repository:
 
     def _opened(self, snapshot: Snapshot) -> tuple[Document, Bindings]:
         document = snapshot.document(self.settings.environ, self._now())
-        return document, Bindings(
-            snapshot.files[BINDINGS].decode(), document.bindings.bindings, document.bindings.barred
-        )
+        return document, Bindings(snapshot.files[BINDINGS].decode(), document.bindings)
 
     def _commit(self, branch: str, snapshot: Snapshot, change: Change, proposal: str | None) -> Committed | None:
-        draft = change.draft
+        document, draft = change.document, change.draft
         for attempt in range(ATTEMPTS):
             if attempt:
                 snapshot = self.snapshot(self._synchronised(branch))
-                draft = change.made_on(self._opened(snapshot)[1])
-            content = draft.text.encode()
-            if content == snapshot.files[BINDINGS]:
+                document, fresh = self._opened(snapshot)
+                draft = change.made_on(fresh)
+            if draft.text.encode() == snapshot.files[BINDINGS]:
                 return None
+            # What a leaver agreed to stands, although nothing in the bindings says any more that they could.
+            draft.remember(remembered(document, draft.bindings, self._now()))
+            content = draft.text.encode()
             self._verify(snapshot, content, draft)
             made = self._made(snapshot, content, change)
             if self._remote is not None and self._remote.proposes:
@@ -140,7 +142,7 @@ class Repository:
         fresh = Snapshot(snapshot.commit, snapshot.folder, snapshot.entries, {**snapshot.files, BINDINGS: content})
         document = fresh.document(self.settings.environ, self._now())
         told = document.bindings
-        if list(told.bindings) != draft.bindings or list(told.barred) != draft.barred:
+        if (told.bindings, told.barred, told.former_approvers) != (draft.bindings, draft.barred, draft.former):
             raise Interrupted(f"{BINDINGS} would not be read back as it was meant; nothing was committed, report this")
 
     def _made(self, snapshot: Snapshot, content: bytes, change: Change) -> str:

@@ -230,7 +230,7 @@ def test_the_work_tree_of_a_killed_writer_is_completed_by_the_next(
             change.add(granting(7))
     assert (place / BINDINGS).read_bytes() == before
     with opened(place).change(APPROVER, "Another") as change:
-        change.add(granting(8))
+        change.add(granting(8, user="trader.one@tradepulse.example"))
     assert {"REQ-7", "REQ-8"} <= {one.request for one in opened(place).document().bindings.bindings}
     assert git(place, "status", "--porcelain") == ""
 

@@ -34,7 +34,7 @@ def read(text: str) -> Bindings:
     model, findings = shaped(source, source.data, BindingsFile, set())
     assert findings == []
     assert isinstance(model, BindingsFile)
-    return Bindings(text, model.bindings)
+    return Bindings(text, model)
 
 
 def models(text: str) -> list[Binding]:

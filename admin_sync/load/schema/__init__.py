@@ -1,6 +1,6 @@
 """What each file of `configs/iam` may hold; one module per file."""
 
-from admin_sync.load.schema.bindings import Approval, Barred, Binding, BindingsFile
+from admin_sync.load.schema.bindings import Approval, Barred, Binding, BindingsFile, FormerApprover
 from admin_sync.load.schema.brokers import Broker, BrokersFile
 from admin_sync.load.schema.partners import Partner, PartnersFile, Persona
 from admin_sync.load.schema.policies import PoliciesFile, RequestClass, Separation
@@ -27,6 +27,7 @@ __all__ = [
     "BrokersFile",
     "Client",
     "ConfidentialClient",
+    "FormerApprover",
     "Group",
     "OidcProvider",
     "Partner",

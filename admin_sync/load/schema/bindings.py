@@ -64,9 +64,19 @@ class Barred(Section):
     reason: Text | None = None
 
 
+class FormerApprover(Section):
+    """Somebody who was in a group of approvers until an instant. What they agreed to before it stands; nothing else."""
+
+    user: Email
+    group: GroupPath
+    environments: Annotated[list[Name], Field(min_length=1)]
+    until: Instant
+
+
 class BindingsFile(Section):
     """The whole file."""
 
     version: Version
     bindings: list[Binding]
     barred: list[Barred] = Field(default_factory=list)
+    former_approvers: list[FormerApprover] = Field(default_factory=list)
