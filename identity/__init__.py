@@ -17,6 +17,7 @@ In the order of the flow:
 - `service_token.py`: our own services' tokens, `client_key.py` how they prove themselves (RFC 7523);
   `outbound.py` calls other servers bounded, `trust.py` says whom it believes, `webhook.py` signs what we tell them.
 - `serving.py`: the HTTP server, in one process or several; `observed.py` counts and times what it answers.
+- `flight.py`: one piece of work for all who ask for the same at once.
 - `durable.py`: files that are there as a whole or not at all.
 - `revisions.py`: a service's schema in PostgreSQL, brought up to date.
 - `logout_token.py`: the issuer says that a session is over.

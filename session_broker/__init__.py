@@ -16,7 +16,7 @@ issuer's own rules, `exchange.py` redeems it in Keycloak (RFC 7523) and narrows 
     doorkeeper.py    verify, exchange, check, record, remember: the one way to a grant
     verify.py        tokens by issuer: external ones (`external.py`) and our own
     exchange.py      the seam, and Keycloak behind it; `breaker.py` protects it and us from each other
-    cache.py         grants by token hash, for as long as a revocation may take to be noticed; `flight.py`
+    cache.py         grants by token hash, for as long as a revocation may take to be noticed
     ended.py         sessions that ended, shared by all processes of a host
     logout.py        `POST /backchannel-logout`; `leases.py` has the vault end what the session borrowed, `relays.py`
                      passes it on to applications, and `errands.py` tries both until they are done

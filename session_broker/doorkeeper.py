@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from identity.decision import StepUp
+from identity.flight import SingleFlight
 from identity.principal import Principal
 from identity.problem import step_up_required
 from identity.reject import RejectReason, TokenRejected
@@ -23,7 +24,6 @@ from session_broker.access import ServiceRule
 from session_broker.cache import Grant, GrantCache, Key, key_of
 from session_broker.ended import EndedSessions
 from session_broker.exchange import Exchange, ExchangeRefused, ExchangeUnavailable
-from session_broker.flight import SingleFlight
 from session_broker.internal import InternalVerifier
 from session_broker.metrics import Metrics
 from session_broker.problems import away, refused

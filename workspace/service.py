@@ -104,13 +104,16 @@ async def _build(settings: WorkspaceSettings, stack: AsyncExitStack) -> Workspac
     store = Store(await _pool(settings, stack), idle_seconds=settings.idle_seconds)
     await _check_revision(store)
     verifier = TokenVerifier(settings.token_policy(), keys, name_key=settings.audit_mac_key())
+    renewals = max(1, settings.database_connections // 2)
+    sessions = Sessions(store, realm, verifier, seconds=settings.session_seconds, renewals=renewals)
+    stack.push_async_callback(sessions.close)
     return Workspace(
         settings=settings,
         metrics=Metrics(),
         keys=keys,
         realm=realm,
         store=store,
-        sessions=Sessions(store, realm, verifier, seconds=settings.session_seconds),
+        sessions=sessions,
         logouts=Logouts(settings, keys),
         vault=Service(http, "the vault", f"{settings.vault_url}/v1"),
         access=Service(http, "the access service", f"{settings.access_url}/access/v1"),

@@ -72,9 +72,8 @@ async def callback(request: Request, here: Here) -> Response:
 async def logout(request: Request, here: Here) -> Response:
     """Out, here and in the realm, and with it in every application of the session."""
     secret = cookie.secret_in(request, cookie.SESSION)
-    if secret is not None:
-        await here.sessions.end(secret)
-    response = RedirectResponse("/signed-out", 303)
+    everywhere = secret is None or await here.sessions.end(secret)
+    response = RedirectResponse("/signed-out" if everywhere else "/signed-out?here=only", 303)
     cookie.take(response, cookie.SESSION)
     return response
 

@@ -87,9 +87,12 @@ class Realm:
         """End the session in the realm, for all its applications. Raises RealmAway."""
         if tokens.refresh is not None:
             # Not by the browser: its address would have to carry the id token.
-            await self._post(
+            reply = await self._post(
                 f"{self.registration.issuer}/protocol/openid-connect/logout", {"refresh_token": tokens.refresh.text()}
             )
+            over = reply.status == 400 and _document(reply).get("error") == "invalid_grant"
+            if reply.status not in (200, 204) and not over:
+                raise RealmAway(f"the realm ends no session: it answers {reply.status}")
 
     async def _judged(
         self, document: Mapping[str, Any], wanted: Wanted, nonce: str | None, sent: float

@@ -20,9 +20,9 @@ async def home(request: Request, person: Person) -> Response:
 
 
 @router.get("/signed-out")
-async def signed_out(request: Request) -> Response:
-    """Where a logout ends."""
-    return page(request, "signed_out.html")
+async def signed_out(request: Request, here: str = "") -> Response:
+    """Where a logout ends. It says so where Keycloak could not be told."""
+    return page(request, "signed_out.html", only_here=here == "only")
 
 
 @router.get("/confirm")

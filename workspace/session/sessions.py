@@ -1,16 +1,19 @@
 """A session from its cookie to the person: found, renewed while it is used, ended.
 
 Tokens are renewed a minute before they end, by one request at a time (a refresh token works once, and a second use
-ends the session for everybody): whoever comes meanwhile waits for the row and then finds the new ones. So a page
-that asks once in a while never loses its session before the working day is over.
+ends the session for everybody): in a process whoever comes meanwhile waits for the same renewal, and another process
+waits for the row and then finds the new tokens. So a page that asks once in a while never loses its session before the
+working day is over. Nobody waits long for Keycloak while their token is good.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Final
 
+from identity.flight import SingleFlight
 from identity.jwks import KeysUnavailable
 from identity.login.errors import Code, LoginFailed
 from identity.login.tokens import Tokens
@@ -26,6 +29,12 @@ from workspace.session.store import Store
 
 EARLY: Final = 60.0
 """Seconds before its end at which a token is renewed."""
+
+_PATIENT: Final = 1.5
+"""Seconds that a request waits for new tokens while the old ones are good; the renewal goes on without it."""
+
+_LONGEST: Final = 12.0
+"""Seconds that it waits without good ones, its place in the queue and Keycloak's own time included."""
 
 _PURPOSE: Final = "session"
 
@@ -43,13 +52,23 @@ class Session:
 
 
 class Sessions:
-    """Every session, by the secrets that browsers bring."""
+    """Every session, by the secrets that browsers bring.
 
-    def __init__(self, store: Store, realm: Realm, verifier: TokenVerifier, *, seconds: int) -> None:
+    `renewals` is how many may wait for Keycloak at once. Each holds a connection of the store, so that it has to be
+    fewer than there are: a realm that hangs would otherwise take the pages of those with it whose tokens are good.
+    """
+
+    def __init__(self, store: Store, realm: Realm, verifier: TokenVerifier, *, seconds: int, renewals: int) -> None:
         self._store = store
         self._realm = realm
         self._verifier = verifier
         self._seconds = seconds
+        self._turns = asyncio.Semaphore(renewals)
+        self._flights: SingleFlight[bytes, Content | None] = SingleFlight()
+
+    async def close(self) -> None:
+        """Let renewals land: a refresh token that was used and not replaced would end its session."""
+        await self._flights.close(patience=_LONGEST)
 
     async def open(self, tokens: Tokens, *, instead_of: bytes | None = None, notice: str | None = None) -> bytes:
         """A new session; the secret for its cookie. Raises LoginFailed, KeysUnavailable and StoreUnavailable.
@@ -92,11 +111,19 @@ class Sessions:
         except (DoesNotOpen, ValueError):
             await self._store.end(handle.id)
             return None
-        if content.tokens.expires_at - time.time() < EARLY:
-            renewed = await self._renew(handle)
-            if renewed is None:
-                return None
-            content = renewed
+        left = content.tokens.expires_at - time.time()
+        if left < EARLY:
+            try:
+                async with asyncio.timeout(_PATIENT if left > _PATIENT + 1 else _LONGEST):
+                    renewed = await self._flights.run(handle.id, lambda: self._renew(handle))
+            except (RealmAway, KeysUnavailable, TimeoutError) as away:
+                if content.tokens.expires_at <= time.time() + 1:
+                    raise (RealmAway("no renewal in time") if isinstance(away, TimeoutError) else away) from None
+                # What we have is still good; the next request tries again.
+            else:
+                if renewed is None:
+                    return None
+                content = renewed
         try:
             principal = await self._verifier.verify(content.tokens.access.text())
         except TokenRejected:
@@ -113,23 +140,27 @@ class Sessions:
                 content = Content.read(session._handle.open(held.sealed))
                 await held.replace(session._handle.seal(Content(content.tokens, notice).plain()))
 
-    async def end(self, secret: bytes) -> None:
+    async def end(self, secret: bytes) -> bool:
         """Log out: here, and in the realm for all its applications. Raises StoreUnavailable.
 
-        The session is over here even where Keycloak is away; there it then ends when its time is up.
+        False where Keycloak is away: the session is over here, and there only when its time is up.
         """
         handle = Handle.of(secret, _PURPOSE)
-        row = await self._store.find(handle.id)
-        await self._store.end(handle.id)
-        if row is None:
-            return
+        # Under the lock: a renewal that is under way ends first, and what is ended in the realm is what it got.
+        async with self._store.locked(handle.id) as held:
+            if held is None:
+                return True
+            await held.remove()
         try:
-            await self._realm.end(Content.read(handle.open(row.sealed)).tokens)
-        except (DoesNotOpen, ValueError, RealmAway):
-            return
+            await self._realm.end(Content.read(handle.open(held.sealed)).tokens)
+        except (DoesNotOpen, ValueError):
+            return True
+        except RealmAway:
+            return False
+        return True
 
     async def _renew(self, handle: Handle) -> Content | None:
-        async with self._store.locked(handle.id) as held:
+        async with self._turns, self._store.locked(handle.id) as held:
             if held is None:
                 return None
             content = Content.read(handle.open(held.sealed))
@@ -141,11 +172,6 @@ class Sessions:
             except (SessionOver, LoginFailed):
                 await held.remove()
                 return None
-            except (RealmAway, KeysUnavailable):
-                if content.tokens.expires_at > time.time() + 1:
-                    # What we have is still good; the next request tries again.
-                    return content
-                raise
             renewed = Content(tokens, content.notice)
             await held.replace(handle.seal(renewed.plain()))
             return renewed

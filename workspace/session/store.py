@@ -14,6 +14,8 @@ import structlog
 _log = structlog.get_logger("workspace.session")
 
 _TOUCH_SECONDS: Final = 60
+_WAIT_SECONDS: Final = 5.0
+"""How long a request waits for a connection of the pool."""
 
 
 class StoreUnavailable(Exception):
@@ -118,7 +120,7 @@ class Store:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
         try:
-            async with self._pool.acquire() as connection:
+            async with self._pool.acquire(timeout=_WAIT_SECONDS) as connection:
                 yield connection
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as problem:
             # Not the error's own text: it can hold what was sent.

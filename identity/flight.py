@@ -1,4 +1,4 @@
-"""Fifty requests with one new token are one exchange: the first one asks, the others wait for its answer."""
+"""Fifty requests for the same are one piece of work: the first one asks, the others wait for its answer."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ class SingleFlight(Generic[Key, Result]):
         # Shielded: the one who came first may go away while others wait.
         return await asyncio.shield(task)
 
-    async def close(self) -> None:
-        """End what still runs."""
+    async def close(self, *, patience: float = 0.0) -> None:
+        """End what still runs, once it had `patience` seconds to land by itself."""
+        if self._running and patience:
+            await asyncio.wait(self._running.values(), timeout=patience)
         for task in self._running.values():
             task.cancel()
         if self._running:
