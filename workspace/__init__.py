@@ -14,6 +14,7 @@ policy. Pages are made on the server and work without JavaScript; htmx makes som
     upstream/       the services, asked with the person's token; what they refuse, as exceptions
     failures.py     what people see when something went wrong
     pages/          a module for each part of the menu;   navigation.py is the menu
+    asking.py       the form in which access is asked for, made a request
     render.py       pages from templates/;   static/ has styles, and what others made in vendor/
     health.py, metrics.py
 """

@@ -26,7 +26,9 @@ def entries(principal: Principal) -> tuple[Entry, ...]:
         found.append(Entry(alias, "Connections", f"/partners/{alias}/connections"))
         found.append(Entry(alias, "Audit trail", f"/partners/{alias}/audit"))
     if is_staff(principal):
+        found.append(Entry("Access", "Ask for access", "/access/ask"))
         found.append(Entry("Access", "Requests", "/access/requests"))
+        found.append(Entry("Access", "To decide", "/access/to-decide"))
         found.append(Entry("Access", "Grants", "/access/grants"))
     return tuple(found)
 

@@ -15,6 +15,7 @@ Pure, and open to read without a server:
     rules.py       why a request cannot be made, or cannot be approved any more
     separation.py  segregation of duties with everything that is asked for at the same time
     preview.py     what a request would change: permissions by environment, conflicts, who could agree
+    catalogue.py   what can be asked for: roles, groups, for how long, which rules know an exception
     verified.py    what the reconciler checks again before anything takes effect: hash, voices, chain, rules
 
 With servers:

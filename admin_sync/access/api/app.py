@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from admin_sync.access.api import health, openapi, requests
+from admin_sync.access.api import catalogue, health, openapi, requests
 from admin_sync.access.campaigns.endpoints import router as campaigns
 from admin_sync.access.configured import NotConfigured
 from admin_sync.access.service import Access
@@ -16,7 +16,7 @@ from identity.body import BodyLimit
 from identity.observed import Observed
 from identity.trace import TraceMiddleware
 
-ROUTERS = (requests.router, campaigns, break_glass, health.router)
+ROUTERS = (requests.router, catalogue.router, campaigns, break_glass, health.router)
 """What is served. Bypasses add theirs here."""
 
 
