@@ -27,7 +27,7 @@ from admin_sync.bundle.source import (
     Window,
 )
 from admin_sync.check.addresses import allowed
-from admin_sync.holdings import allowed_roles, ancestry, groups
+from admin_sync.holdings import allowed_roles, ancestry, closure, groups
 from admin_sync.load.document import Document
 from admin_sync.load.schema import OidcProvider, WorkloadClient
 from admin_sync.load.schema.roles import Role as DeclaredRole
@@ -160,14 +160,17 @@ def fingerprint(document: Document, rules: Mapping[str, bytes] = MappingProxyTyp
 
 def _grants(document: Document) -> list[Grant]:
     found = []
+    federated = {name: _federated(document, name) for name in document.environments}
+    brought = {role: closure(document, role).keys() - {role} for role in document.roles.roles}
     for binding in document.bindings.bindings:
         # The rules let a federated role count where no grant is on record, so an ended grant has to be on record.
         end = 0 if binding.expires is None else max(1, int(binding.expires.timestamp()))
         given = [binding.role] if binding.role else _group_roles(document, binding.group) if binding.group else []
+        # Keycloak's token names included roles too, and where a provider may give one of them it must end as well.
         found += [
             Grant(email=binding.subject.user.lower(), environment=environment, role=role, not_after=end)
             for environment in binding.environments
-            for role in given
+            for role in sorted({*given, *(one for role in given for one in brought[role] & federated[environment])})
         ]
     return found
 

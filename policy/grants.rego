@@ -11,6 +11,9 @@ import data.tradepulse.iam
 # The instant from which the role is dead; undefined for one that the caller does not hold here.
 end(role) := _held[role] if {
 	input.subject.kind == "person"
+} else := 0 if {
+	input.subject.kind == "person"
+	_lapsed[role] > bundle.now
 } else := bundle.never if {
 	input.subject.kind == "person"
 	role in iam.federated_roles[input.environment]
@@ -28,6 +31,9 @@ faults(role) := set() if {
 } else := {"grant_missing"}
 
 _held := iam.grants[input.environment][_email]
+
+# Until when a token may be alive that was issued while a grant of the role was on record, which it is no more.
+_lapsed := iam.lapsed[input.environment][_email]
 
 # Letters outside ASCII can become ASCII ones when case is folded, and would name somebody else.
 _email := lower(input.subject.email) if regex.match(`^[!-~]+$`, input.subject.email)

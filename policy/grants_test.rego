@@ -47,6 +47,29 @@ test_an_expired_grant_is_not_revived_by_federation if {
 	example.decide_in(reading, content).reasons == {"grant_expired"}
 }
 
+lapsing(until) := json.patch(example.world, [
+	{"op": "remove", "path": "/grants/prod/ada@example.test/viewer"},
+	{"op": "add", "path": "/federated_roles/prod/-", "value": "viewer"},
+	{"op": "add", "path": "/lapsed", "value": {"prod": {"ada@example.test": {"viewer": until}}}},
+])
+
+test_a_grant_that_is_on_record_no_more_is_not_revived_by_federation if {
+	example.decide_in(reading, lapsing(example.now + 1)).reasons == {"grant_expired"}
+	other := example.asks("analytics:read", {"email": "eve@example.test"})
+	example.decide_in(other, lapsing(example.now + 1)).allow
+}
+
+test_what_a_provider_gives_counts_again_when_no_token_of_before_can_be_alive if {
+	example.decide_in(reading, lapsing(example.now)).allow
+}
+
+test_a_grant_on_record_counts_whatever_lapsed_before if {
+	content := json.patch(lapsing(example.now + 9), [
+		{"op": "add", "path": "/grants/prod/ada@example.test/viewer", "value": example.now + 1},
+	])
+	example.decide_in(reading, content).valid_until == example.now + 1
+}
+
 test_an_address_that_only_folds_to_that_of_another_gets_nothing if {
 	content := example.but("/grants/prod/k@example.test", {"viewer": example.never})
 	example.decide_in(example.asks("analytics:read", {"email": "K@example.test"}), content).allow

@@ -16,10 +16,12 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from admin_sync.bundle.errors import PolicyRed
+from admin_sync.bundle.lapsed import lapsed
 from admin_sync.bundle.published import Meta
 from admin_sync.bundle.render import canonical, digest, render
 from admin_sync.bundle.sign import said, signed_bundle
 from admin_sync.bundle.source import PolicySource
+from admin_sync.model import Json
 
 WEEK = 7 * 24 * 3600
 
@@ -45,18 +47,22 @@ def build_bundle(
     opa: Path,
     validity: int = WEEK,
     frozen: bool = False,
+    before: Mapping[str, Json] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Bundle:
     """A bundle of `source` and the rules in `policy_dir`, good for `validity` seconds from now.
 
-    `frozen` makes one in which only the emergency roles still give anything. Raises SourceInvalid,
-    PolicyRed, KeyUnusable and SigningFailed, and in each case nothing has been published.
+    `frozen` makes one in which only the emergency roles still give anything. `before` is the document that OPA
+    decides by now: what it grants and `source` does not is known as lapsed for a while (`lapsed.py`).
+
+    Raises SourceInvalid, PolicyRed, KeyUnusable and SigningFailed, and in each case nothing has been published.
     """
+    now = clock()
     data = render(source)
+    data["lapsed"] = lapsed(data, before or {}, int(now))
     rules = _rego_files(policy_dir)
     test_rules(rules, opa=opa)
     served = _without_tests(rules)
-    now = clock()
     serial = int(now * 1000)
     fingerprint = digest(data, source.emergency_roles, served)
     meta = Meta(

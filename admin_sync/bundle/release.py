@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +13,7 @@ from admin_sync.bundle.build import Bundle, build_bundle
 from admin_sync.bundle.errors import BundleError
 from admin_sync.bundle.opa_binary import find_opa
 from admin_sync.bundle.publish import publish
+from admin_sync.bundle.published import read_data
 from admin_sync.bundle.target import Target
 from admin_sync.errors import Misconfigured
 from admin_sync.load.document import Document
@@ -40,7 +42,7 @@ def target(settings: Settings) -> Target | None:
 
 def release(document: Document, settings: Settings, place: Target, turn: Turn, trail: Trail) -> dict[str, Json]:
     """Publish what a configuration means; what was published. Raises BundleError and Misconfigured."""
-    made = built(document, settings, frozen=turn is Turn.FREEZE)
+    made = built(document, settings, frozen=turn is Turn.FREEZE, before=_before(place))
     try:
         done = publish(made, place, thaw=turn is Turn.THAW)
         waited = wait_until_served(settings.opa_url, done.meta) if settings.opa_url else None
@@ -59,8 +61,11 @@ def release(document: Document, settings: Settings, place: Target, turn: Turn, t
     }
 
 
-def built(document: Document, settings: Settings, *, frozen: bool) -> Bundle:
-    """The signed bundle of a configuration, published nowhere. Raises BundleError and Misconfigured."""
+def built(document: Document, settings: Settings, *, frozen: bool, before: Mapping[str, Json] | None = None) -> Bundle:
+    """The signed bundle of a configuration, published nowhere. Raises BundleError and Misconfigured.
+
+    before: the data of the bundle that this one is to replace
+    """
     if settings.bundle_key_file is None:
         raise Misconfigured("set ADMIN_SYNC_BUNDLE_KEY_FILE to the key that signs the bundle")
     return build_bundle(
@@ -70,4 +75,17 @@ def built(document: Document, settings: Settings, *, frozen: bool) -> Bundle:
         opa=find_opa(settings.opa_bin or os.environ.get("ADMIN_SYNC_OPA_BIN")),
         validity=settings.bundle_validity,
         frozen=frozen,
+        before=before,
     )
+
+
+def _before(place: Target) -> Mapping[str, Json] | None:
+    """The data of what is published. Where it is forged it can only end grants, and where it is damaged there is none.
+
+    Raises PublishFailed.
+    """
+    found = place.read()
+    try:
+        return None if found is None else read_data(found.content)
+    except ValueError:
+        return None

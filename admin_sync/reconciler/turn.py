@@ -30,7 +30,7 @@ from admin_sync.load.document import Document
 from admin_sync.reconciler import granting
 from admin_sync.reconciler.applying import apply_all
 from admin_sync.reconciler.duties import Hand
-from admin_sync.reconciler.ending import clear, next_end
+from admin_sync.reconciler.ending import clear, ended, next_end
 from admin_sync.reconciler.fulfilling import InForce, fulfil_others, others_due, run_duties, settle
 from admin_sync.reconciler.granting import Granted, Proposed
 from admin_sync.reconciler.report import Report, Standing
@@ -165,6 +165,12 @@ class Reconciler:
     def _ends(self, report: Report, document: Document) -> str | None:
         """The head without the grants that ended, where it is another one now."""
         current = {name for name, commit in self.standing.applied.items() if commit == report.commit}
+        if not ended(document, current):
+            return None
+        # OPA knows them as ended before they are gone: a bundle tells what lapsed by the one that it replaces.
+        self._bundle(report, document, report.commit or "")
+        if self.standing.published != report.commit:
+            return None
         try:
             made = clear(self.repository, document, current)
         except AdminSyncError as problem:

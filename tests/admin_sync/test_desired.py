@@ -12,6 +12,7 @@ from admin_sync.desired.facts import Secret, Unknown, digest, same_secret
 from admin_sync.desired.providers import workload_alias
 from admin_sync.diff import diff
 from admin_sync.impact import effects
+from admin_sync.load.document import scan
 from admin_sync.model import Current, Desired, Ref, Resource, index
 from admin_sync.policy import fingerprint, policy_source
 from admin_sync.refs import (
@@ -295,6 +296,26 @@ def test_a_grant_that_ended_stays_on_record_so_that_federation_does_not_revive_i
     ended = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
     assert [one.not_after for one in source.grants if one.email == "new@x.example"] == [ended]
     assert "viewer" in source.federated_roles["dev"]
+
+
+def test_a_role_that_a_grant_brings_along_ends_with_it_where_a_provider_may_give_it(
+    configuration: Configuration,
+) -> None:
+    """A token names `admin` beside `super_admin`, and would keep it as if the provider had given it."""
+    binding = (
+        "  - {subject: {user: new@x.example}, role: super_admin, environments: [prod], expires: 2020-01-01T00:00:00Z}\n"
+    )
+    configuration.edit("role_bindings.yaml", "bindings:\n", f"bindings:\n{binding}")
+    # Who may be given it is not the question here.
+    document, _ = scan(configuration.directory, HTTPS)
+    assert document is not None
+    source = policy_source(document)
+    ended = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
+    found = {(one.role, one.not_after) for one in source.grants if one.email == "new@x.example"}
+    assert found == {("super_admin", ended), ("admin", ended), ("viewer", ended)}
+    alone, _ = scan(configuration.directory, {})
+    assert alone is not None
+    assert {one.role for one in policy_source(alone).grants if one.email == "new@x.example"} == {"super_admin"}
 
 
 def test_a_plan_is_bound_to_the_expiries_and_windows_that_are_published_with_it(configuration: Configuration) -> None:
