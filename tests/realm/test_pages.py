@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from login_texts import spoken, texts
 from playwright.sync_api import Page
 
 from stack.login import BrowserLogin
@@ -85,6 +86,37 @@ def test_the_first_page_is_ours_speaks_the_language_of_the_browser_and_fits(
     assert overflow(page) == 0
     assert problems() == []
     assert complaints == []
+
+
+def test_what_we_say_ourselves_is_said_in_every_language(realm: Realm, browser: BrowserLogin) -> None:
+    page = browser.page
+    page.context.clear_cookies()
+    wrong = address(realm, redirect_uri="https://elsewhere.example/callback")
+    missing = []
+    for tag in spoken():
+        shown = page.request.get(wrong, headers={"Accept-Language": tag}).text()
+        ours = texts(tag)
+        if any(ours[key] not in shown for key in ("tradepulseErrorTitle", "tradepulseErrorNext")):
+            missing.append(tag)
+    # The two that Keycloak's own themes name otherwise than this extension has to: zh_Hans and zh_Hant.
+    assert {"pt-BR", "zh-CN", "zh-TW"} <= set(spoken())
+    assert missing == []
+
+
+def test_a_page_that_is_read_from_the_right_fits_too(
+    realm: Realm, browser: BrowserLogin, problems: Callable[[], list[str]]
+) -> None:
+    page = browser.page
+    page.set_extra_http_headers({"Accept-Language": "ar"})
+    try:
+        page.goto(address(realm, redirect_uri="https://elsewhere.example/callback"))
+    finally:
+        page.set_extra_http_headers({})
+    assert page.locator("html").get_attribute("dir") == "rtl"
+    assert texts("ar")["tradepulseErrorNext"] in page.locator("#kc-error-message").inner_text()
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert overflow(page) == 0
+    assert problems() == []
 
 
 def test_an_error_says_what_to_do_next(realm: Realm, browser: BrowserLogin, problems: Callable[[], list[str]]) -> None:
