@@ -69,7 +69,7 @@ def request(
     user: User = None,
     preview: Preview = False,
 ) -> int:
-    """Ask for a role or a group in the environments of --env, until an end. Whoever has to agree is shown."""
+    """Ask for a role or a group in named environments until an end. Whoever has to agree is shown."""
     if (role is None) == (group_ is None):
         raise Misconfigured("name a role, or a group with --group, and not both")
     if not options.environments:
@@ -149,7 +149,7 @@ def cancel(options: Options, *, name: Name, comment: Comment = None) -> int:
 
 @command(app)
 def grants(options: Options, *, user: User = None) -> int:
-    """Show what you were granted, where and until when; with --user somebody whom you lead."""
+    """Show what you were granted, where and until when; or what somebody was whom you lead."""
     with access_service(options) as service:
         told = service.get("/grants", user=user)
         lines = [

@@ -248,7 +248,7 @@ async def test_nothing_is_closed_early_and_undecided_items_stay_red(world: World
 
 async def test_what_nobody_decided_about_is_left_in_the_end_and_said(world: World) -> None:
     roster = rostered(*PEOPLE, gone=["cy"])
-    await world.open(roster, days=1e-6)
+    await world.open(roster, days=1e-9)
     closed = await world.close()
     fates = closed.report["figures"]["fates"]
     assert (fates["undecided"], fates["revoked_undecided"]) == (4, 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from vault_policy import PolicyServer
-from vault_world import NAMED, PARTNERS, POLICY, VaultProcess, World, open_world
+from vault_world import NAMED, PARTNERS, POLICY, VaultProcess, World, new_database, open_world
 
 
 @pytest.fixture(scope="session")
@@ -53,19 +51,9 @@ def start_vault(world: World) -> Iterator[Callable[..., VaultProcess]]:
 
 
 @pytest.fixture
-async def own_database(world: World, superuser: asyncpg.Connection) -> dict[str, str]:
+async def own_database(world: World) -> dict[str, str]:
     """The settings of a migrated database that no other test uses: its own trail, its own shipper."""
-    name = f"vault_{secrets.token_hex(4)}"
-    await superuser.execute(f"CREATE DATABASE {name} OWNER vault_owner")
-    await superuser.execute(f"GRANT CONNECT ON DATABASE {name} TO vault_app")
-    address = f"{world.postgres.host}:{world.postgres.port}/{name}"
-    settings = {
-        "VAULT_DATABASE_URL": f"postgresql://vault_app@{address}",
-        "VAULT_OWNER_DATABASE_URL": f"postgresql://vault_owner@{address}",
-    }
-    done = await asyncio.to_thread(world.run, "migrate", **settings)
-    assert done.returncode == 0, done.stderr
-    return settings
+    return await new_database(world)
 
 
 _unused_partners = iter(PARTNERS[NAMED:])

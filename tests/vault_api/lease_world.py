@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 import signal
@@ -107,25 +106,6 @@ class Lent:
             yield connection
         finally:
             connection.terminate()
-
-
-async def new_database(world: World) -> dict[str, str]:
-    """The settings of a migrated database that one test module has for itself."""
-    name = f"vault_{secrets.token_hex(4)}"
-    superuser = await asyncpg.connect(world.postgres.superuser_dsn)
-    try:
-        await superuser.execute(f"CREATE DATABASE {name} OWNER vault_owner")
-        await superuser.execute(f"GRANT CONNECT ON DATABASE {name} TO vault_app, vault_rotator")
-    finally:
-        await superuser.close()
-    address = f"{world.postgres.host}:{world.postgres.port}/{name}"
-    settings = {
-        "VAULT_DATABASE_URL": f"postgresql://vault_app@{address}",
-        "VAULT_OWNER_DATABASE_URL": f"postgresql://vault_owner@{address}",
-    }
-    done = await asyncio.to_thread(world.run, "migrate", **settings)
-    assert done.returncode == 0, done.stderr
-    return settings
 
 
 async def new_target(world: World, home: Path) -> Target:

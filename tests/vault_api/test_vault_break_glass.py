@@ -17,8 +17,8 @@ import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet, OKPKey
 from kms_world import SOFTHSM, SoftHsm
-from lease_world import OPERATOR, new_database
-from vault_world import VaultProcess, World
+from lease_world import OPERATOR
+from vault_world import VaultProcess, World, new_database
 
 from stack import postgres as embedded
 from tests.conftest import Postgres
@@ -38,12 +38,12 @@ class Access:
     def key_set(self) -> str:
         return json.dumps(KeySet([self.key]).as_dict(private=False))
 
-    def proof(self, of: str, *, header: dict[str, Any] | None = None, **changed: Any) -> str:
+    def proof(self, of: str, *, header: dict[str, Any] | None = None, lasting: int = 60, **changed: Any) -> str:
         now = int(time.time())
         claims = {
             "iss": "tradepulse-access", "aud": "tradepulse-vault", "sub": OPERATOR["sub"], "email": OPERATOR["email"],
             "request": f"REQ-{secrets.randbelow(10**12):06d}", "hash": "ab" * 32, "environment": "prod",
-            "account": of, "until": now + 3600, "iat": now, "exp": now + 60, **changed,
+            "account": of, "until": now + 3600, "iat": now, "exp": now + lasting, **changed,
         }  # fmt: skip
         protected = {"alg": "Ed25519", "kid": self.key.kid, "typ": "break-glass-proof+jwt", **(header or {})}
         return jws.serialize_compact(protected, json.dumps(claims), self.key, algorithms=["Ed25519"])
@@ -198,7 +198,7 @@ def test_a_proof_is_worth_one_opening_even_after_the_next_sealing(glass: Glass, 
         {"until": 1},
         {"exp": 1},
         {"iat": 2**40, "exp": 2**40 + 60},
-        {"exp": int(time.time()) + 7200},
+        {"lasting": 7200},
         {"request": "anything"},
         {"request": ["REQ-000001"]},
         {"hash": "none"},

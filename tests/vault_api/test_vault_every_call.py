@@ -21,9 +21,9 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from joserfc.jwk import OKPKey
-from lease_world import OPERATOR, Target, new_database, new_target
+from lease_world import OPERATOR, Target, new_target
 from test_vault_canary import forms
-from vault_world import FIRST, TOKENS, VaultProcess, World, credential_url, private_file
+from vault_world import FIRST, TOKENS, VaultProcess, World, credential_url, new_database, private_file
 
 PARTNER = "/v1/partners/{partner}"
 

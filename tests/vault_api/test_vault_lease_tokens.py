@@ -16,9 +16,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from lease_world import leases_url, new_database
+from lease_world import leases_url
 from vault_policy import PolicyServer
-from vault_world import CHECKOUT, FIRST, POLICY, VaultProcess, World, credential_url, private_file, unused_port
+from vault_world import (
+    CHECKOUT,
+    FIRST,
+    POLICY,
+    VaultProcess,
+    World,
+    credential_url,
+    new_database,
+    private_file,
+    unused_port,
+)
 
 from admin_sync.bundle.source import Broker
 from stack.paper_broker.grants import Grants

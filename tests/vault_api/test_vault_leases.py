@@ -19,14 +19,13 @@ from lease_world import (
     due_now,
     leases_url,
     lend,
-    new_database,
     new_target,
     state,
     wait_ended,
     worker,
 )
 from vault_policy import PolicyServer
-from vault_world import CHECKOUT, POLICY, VaultProcess, World
+from vault_world import CHECKOUT, POLICY, VaultProcess, World, new_database
 
 from vault_api.leases.templates import LeasesRefused, read_policy
 

@@ -15,8 +15,8 @@ from typing import Any
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from lease_world import OPERATOR, new_database
-from vault_world import FIRST, VaultProcess, World, credential_url, private_file
+from lease_world import OPERATOR
+from vault_world import FIRST, VaultProcess, World, credential_url, new_database, private_file
 
 from identity.audit.event import AuditEvent
 from identity.secret import Secret

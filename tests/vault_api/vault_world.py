@@ -7,6 +7,7 @@ Tests with Keycloak itself are in the integration suite.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -25,6 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -49,6 +51,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PARTNERS = tuple(f"partner-{number:03d}" for number in range(800))
 NAMED = 250
 """So many of them are named by tests themselves; the fixtures `partner` and `other_partner` give out the rest."""
+TEMPLATE = "vault_template"
 READER = "connection:read"
 
 POLICY = PolicySource(
@@ -350,6 +353,27 @@ def audit_url(partner: str) -> str:
     return f"/v1/partners/{partner}/audit"
 
 
+async def superuser(postgres: Any, statement: str) -> None:
+    """One statement as the superuser, outside of every database that tests use."""
+    connection = await asyncpg.connect(postgres.dsn("postgres", "postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def new_database(world: World) -> dict[str, str]:
+    """The settings of a migrated database that nothing else uses; a copy takes a tenth of migrating one."""
+    name = f"vault_{secrets.token_hex(4)}"
+    await superuser(world.postgres, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER vault_owner")
+    await superuser(world.postgres, f"GRANT CONNECT ON DATABASE {name} TO vault_app, vault_rotator")
+    address = f"{world.postgres.host}:{world.postgres.port}/{name}"
+    return {
+        "VAULT_DATABASE_URL": f"postgresql://vault_app@{address}",
+        "VAULT_OWNER_DATABASE_URL": f"postgresql://vault_owner@{address}",
+    }
+
+
 FIRST = {"If-None-Match": "*"}
 TOKENS: dict[str, Any] = {
     "broker": "paper",
@@ -373,5 +397,7 @@ def open_world(opa_url: str, postgres: Any, home: Path) -> Iterator[World]:
     for command in ("kms-init", "migrate"):
         done = made.run(command)
         assert done.returncode == 0, done.stderr
+    # Copied before anything connects to it, because PostgreSQL copies no database that somebody is connected to.
+    asyncio.run(superuser(postgres, f"CREATE DATABASE {TEMPLATE} TEMPLATE vault OWNER vault_owner"))
     yield made
     realm.close()
