@@ -11,7 +11,7 @@ from admin_sync.access import answers
 from admin_sync.access.chain import Voice, missing
 from admin_sync.access.desk import Desk
 from admin_sync.access.request import Approval, Record
-from admin_sync.access.rules import Facts, kind_of, matter_of, needs_of, still_refused
+from admin_sync.access.rules import Facts, elsewhere, kind_of, matter_of, needs_of, still_refused
 from admin_sync.access.state import State
 from admin_sync.access.store.ledger import Ledger
 from admin_sync.access.views import may_see, voices
@@ -45,6 +45,7 @@ async def approve(
             _known_to(facts, principal, found)
             done, ended = found, await _over(ledger, found, facts)
             if ended is None:
+                _at_home(facts, principal, found)
                 case = Case(ledger, facts, principal, found)
                 await _say_yes(case, await _judged(case, named_hash, capacity, comment), comment)
                 done = (await ledger.find(found.request.number)) or found
@@ -65,6 +66,7 @@ async def deny(desk: Desk, principal: Principal, name: str, *, comment: str) -> 
             _known_to(facts, principal, found)
             done, ended = found, await _over(ledger, found, facts)
             if ended is None:
+                _at_home(facts, principal, found)
                 if not _voices(facts, principal, found):
                     raise answers.no_say(facts.speakers, principal, found)
                 request, by = found.request, principal.email or principal.subject
@@ -160,6 +162,13 @@ def _known_to(facts: Facts, principal: Principal, record: Record) -> None:
     """Raises Problem (404) for a request that the person has nothing to do with; reading the trail gives no say."""
     if not may_see(facts, principal, record):
         raise not_found()
+
+
+def _at_home(facts: Facts, principal: Principal, record: Record) -> None:
+    """Raises Problem where a login in this service's realm counts for nothing in an environment of the request."""
+    found = elsewhere(facts.document, principal.environment, record.request.environments)
+    if found:
+        raise answers.refused(found)
 
 
 def _line(principal: Principal, event: str, record: Record, reason: str | None) -> AuditEvent:

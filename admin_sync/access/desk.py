@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from admin_sync.access.configured import Configured, Known
 from admin_sync.access.gate import Gate, Trail
 from admin_sync.access.preview import Preview, preview
 from admin_sync.access.request import Record, Request, number_of
-from admin_sync.access.rules import refusals
+from admin_sync.access.rules import elsewhere, refusals
 from admin_sync.access.state import State
 from admin_sync.access.store.database import Database
 from admin_sync.access.store.ledger import Ledger
@@ -78,7 +78,8 @@ class Desk:
                 number = await ledger.next_number(_highest(known))
                 request = _request(principal, wish, number, facts.now)
                 others = [one.request for one in await ledger.pending_of(person)]
-                found = refusals(facts, request, others, _seen(principal, request))
+                found = elsewhere(known.document, principal.environment, request.environments)
+                found += refusals(facts, request, others, _seen(principal, request))
                 if found:
                     raise answers.refused(found)
                 asker = facts.speakers.person(request.requester)
@@ -101,7 +102,9 @@ class Desk:
             # A number that no file can know: `0` is no request's.
             request = _request(principal, wish, 0, facts.now)
             others = [one.request for one in await ledger.pending_of(facts.speakers.person(request.subject))]
-        return preview(facts, request, others, _seen(principal, request))
+        found = preview(facts, request, others, _seen(principal, request))
+        away = elsewhere(known.document, principal.environment, request.environments)
+        return replace(found, refusals=(*away, *found.refusals))
 
     async def cancel(self, principal: Principal, name: str, comment: str | None) -> Record:
         """Takes a request back: whoever asked or would be given something, or who may assign roles."""

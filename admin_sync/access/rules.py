@@ -76,6 +76,26 @@ def refusals(
     return found
 
 
+def elsewhere(document: Document, realm: str, environments: Iterable[str]) -> list[Refusal]:
+    """The environments for which a login in the realm of another one counts for nothing.
+
+    `environments.<name>.deny_roles_from` keeps roles of a realm out; a say there would bring them in after all.
+    """
+    denying = [
+        name
+        for name in environments
+        if name in document.policies.environments and realm in document.policies.environments[name].deny_roles_from
+    ]
+    return [
+        Refusal(
+            "another-realm",
+            f"who logs in to {realm} has no say about {name} (environments.{name}.deny_roles_from); use the access "
+            f"service that people log in to with the realm of {name}",
+        )
+        for name in denying
+    ]
+
+
 def still_refused(facts: Facts, request: Request, others: Iterable[Request]) -> list[Refusal]:
     """Every reason why a request that was made cannot be agreed to, or take effect, now."""
     found = list(_of_shape(facts, request))

@@ -11,7 +11,7 @@ from admin_sync.access.desk import Desk
 from admin_sync.access.kinds import KINDS
 from admin_sync.access.preview import Asked, Gain, gains
 from admin_sync.access.request import Record, number_of
-from admin_sync.access.rules import Facts, matter_of, needs_of
+from admin_sync.access.rules import Facts, elsewhere, matter_of, needs_of
 from admin_sync.access.state import State
 from admin_sync.access.store.rows import APPROVALS, COLUMNS, record
 from identity.principal import Principal
@@ -119,6 +119,8 @@ def _awaits(facts: Facts, principal: Principal, known: Record) -> bool:
     if not _judgeable(facts, known) or any(one.person == me for one in known.approvals):
         return False
     if request.expires <= facts.now or principal.subject == request.requester_account:
+        return False
+    if elsewhere(facts.document, principal.environment, request.environments):
         return False
     for need in missing(needs_of(facts, request), voices(facts, known)):
         voice = facts.speakers.voice(principal.email or "", need.capacity, matter_of(request))

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from admin_sync.access import answers
 from admin_sync.access.desk import Desk
 from admin_sync.access.request import Record, number_of
-from admin_sync.access.rules import Facts
+from admin_sync.access.rules import Facts, elsewhere
 from admin_sync.access.speakers import Matter
 from admin_sync.access.state import State
 from admin_sync.break_glass.accounts import address, role
@@ -70,6 +71,7 @@ class EmergencyDesk:
                     retry_after=60,
                 )
             opening, record = await self._opened(name)
+            _at_home(facts, principal, opening)
             request = record.request
             # The account that asked, not only the person: another account of theirs proved something else.
             if principal.subject != request.requester_account or (principal.email or "").lower() != request.requester:
@@ -111,6 +113,7 @@ class EmergencyDesk:
             facts = await self._facts()
             self._desk.gate.stepped_up(principal, facts.document)
             opening, _ = await self._opened(name)
+            _at_home(facts, principal, opening)
             if not _shown(facts, principal, opening).may_review:
                 raise _no_review(facts, principal, opening)
             me = facts.speakers.person(principal.email or "")
@@ -158,6 +161,13 @@ def _shown(facts: Facts, principal: Principal, opening: Opening) -> Shown:
     # Not as the request has it: whoever agreed has a say about closing, and only a review is for others alone.
     has_say = _has_say(facts, principal.email or "", opening)
     return Shown(opening, facts.now, me == opening.opener or has_say, has_say and opening.may_review(me))
+
+
+def _at_home(facts: Facts, principal: Principal, opening: Opening) -> None:
+    """Raises Problem where a login in this service's realm counts for nothing in the opening's environment."""
+    found = elsewhere(facts.document, principal.environment, [opening.environment])
+    if found:
+        raise answers.refused(found)
 
 
 def _has_say(facts: Facts, email: str, opening: Opening) -> bool:

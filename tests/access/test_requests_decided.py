@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from access_world import World, at, in_hours
+from access_world import World, at, in_hours, wish
 
 from admin_sync.access.settings import DatabaseSettings
 from admin_sync.access.store.handover import Handover
@@ -225,15 +225,38 @@ async def test_conflicting_roles_asked_for_in_parallel_are_refused_but_for_one(a
 async def test_duties_stay_apart_from_what_a_person_holds_by_any_way(access_world: World) -> None:
     world = access_world
     # By a group that bindings give them.
-    refused = await world.ask("quant.one", expect=409, payload={"group": "trading"}, environments=["prod"])
+    refused = await world.ask("quant.one", expect=409, payload={"group": "trading"})
     assert codes(refused) == {"segregation-of-duties"}
     # By another address of theirs.
-    refused = await world.ask("quant@partner.example", expect=409, payload={"role": "trader"}, environments=["prod"])
+    refused = await world.ask("quant@partner.example", expect=409, payload={"role": "trader"})
     assert codes(refused) == {"segregation-of-duties"}
     # By a mapping of an identity provider, of which only their token tells.
     mapped = world.auth("newcomer", groups=["viewer", "quant"])
     refused = await world.ask("newcomer", expect=409, payload={"role": "trader"}, headers=mapped)
     assert codes(refused) == {"segregation-of-duties"}
+
+
+async def test_a_login_of_dev_has_no_say_about_what_denies_roles_from_dev(access_world: World) -> None:
+    world = access_world
+    prod = {"payload": {"role": "viewer"}, "environments": ["prod"]}
+    refused = await world.ask("newcomer", expect=422, **prod)
+    assert codes(refused) == {"another-realm"}
+    shown = await world.http.post("/access/v1/requests/preview", json=wish(**prod), headers=world.auth("newcomer"))
+    assert [one["code"] for one in shown.json()["refusals"]] == ["another-realm"]
+    # One that was made when the policy still allowed it, or through the service of another realm.
+    policies = world.config / "policies.yaml"
+    strict = policies.read_text()
+    policies.write_text(strict.replace("deny_roles_from: [dev, staging]", "deny_roles_from: [staging]"))
+    asked = await world.ask("newcomer", **prod)
+    assert (await world.approve("manager.one", asked)).status_code == 201
+    policies.write_text(strict)
+    for path, body in (("approvals", {"hash": asked["hash"]}), ("denials", {"comment": "Not from here, not now."})):
+        reply = await world.http.post(
+            f"/access/v1/requests/{asked['id']}/{path}", json=body, headers=world.auth("owner.one")
+        )
+        assert (reply.status_code, codes(reply.json())) == (422, {"another-realm"})
+    seen = (await world.read("owner.one", asked)).json()
+    assert (seen["state"], seen["may_decide"]) == ("open", False)
 
 
 async def test_an_exception_takes_a_risk_approval_and_ends_within_seven_days(access_world: World) -> None:
