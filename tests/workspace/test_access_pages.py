@@ -119,7 +119,7 @@ def test_a_conflict_of_duties_is_shown_before_asking_and_its_exception_can_be_as
     people: People, browsers: Browsers, look: Look, why: str
 ) -> None:
     page = browsers.page(people.staff("quant.one"))
-    page.goto("/access/ask?what=role:trader&environment=prod")
+    page.goto("/access/ask?what=role:trader&environment=dev")
     page.get_by_label("What for").fill(why)
     page.get_by_role("button", name="See what it brings").click()
     expect(page.get_by_role("alert")).to_contain_text("build-or-run")
