@@ -12,6 +12,7 @@ the callers of OPA notice a replay.
     source.py      what a bundle is made from, as values
     check.py       do the names in it lead somewhere
     render.py      values to the data document, and its digest
+    lapsed.py      grants that the bundle before had on record and this one has not
     routes.py      which role gives which permission, and what each way demands
     build.py       run the rules' own tests, then make a bundle (`build_bundle`)
     sign.py        one call of `opa build` with the signing key, signed again deterministically
