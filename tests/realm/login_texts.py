@@ -30,7 +30,7 @@ def texts(tag: str) -> dict[str, str]:
         key, equals, text = line.partition("=")
         where = f"{file_of(tag).name}:{number}"
         assert equals, f"{where} is no key=text"
-        assert re.fullmatch(r"[A-Za-z][\w-]*", key), f"{where} has an odd key: {key!r}"
+        assert re.fullmatch(r"[A-Za-z][\w.-]*", key), f"{where} has an odd key: {key!r}"
         assert key not in found, f"{where} says {key} twice"
         found[key] = text
     return found

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 import pytest
+import yaml
 from login_texts import MESSAGES, REALM, RESOURCES, file_of, spoken, texts
 
 ENGLISH = texts("en")
@@ -43,6 +44,13 @@ def test_every_text_that_is_there_is_shown_and_every_text_that_is_shown_is_there
     ]
     shown = {key for file in sources for key in re.findall(r'"(tradepulse[A-Z]\w*)"', file.read_text("utf-8"))}
     assert shown == {key for key in ENGLISH if re.fullmatch(r"tradepulse[A-Z]\w*", key)}
+
+
+def test_a_required_action_of_ours_has_a_name_for_mails_and_for_the_page_that_they_lead_to() -> None:
+    actions = yaml.safe_load((REALM / "base" / "required_actions.yaml").read_text("utf-8"))["required_actions"]
+    ours = {f"requiredAction.{action}" for action in actions if action.startswith("tradepulse-")}
+    assert ours
+    assert ours == {key for key in ENGLISH if key.startswith("requiredAction.")}
 
 
 @pytest.mark.parametrize("tag", spoken())
