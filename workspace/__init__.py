@@ -12,6 +12,7 @@ policy. Pages are made on the server and work without JavaScript; htmx makes som
     login/          in by the realm's login page (code and PKCE), out everywhere
     session/        the cookie, and what is sealed behind it
     upstream/       the services, asked with the person's token; what they refuse, as exceptions
+    partner/        pure: what the vault says of a partner, in words for its pages
     failures.py     what people see when something went wrong
     pages/          a module for each part of the menu;   navigation.py is the menu
     asking.py       the form in which access is asked for, made a request

@@ -70,6 +70,7 @@ async def start(request: Request, partner: str, person: Person, here: Here) -> R
         request,
         "partner_leave.html",
         person,
+        path=_in_the_menu(partner),
         partner=partner,
         started=started,
         host=place.netloc.rpartition("@")[2],
@@ -129,6 +130,7 @@ async def _form(  # noqa: PLR0917 - called here only
         "partner_link.html",
         person,
         status=200 if refused is None else refused.status,
+        path=_in_the_menu(partner),
         partner=partner,
         offers=offers,
         given=given,
@@ -136,6 +138,11 @@ async def _form(  # noqa: PLR0917 - called here only
         wrong=wrong,
         refused=None if wrong else refused,
     )
+
+
+def _in_the_menu(partner: str) -> str:
+    # The address is not below that of the connections: one of them may be called `link`.
+    return f"/partners/{partner}/connections/link"
 
 
 def _not_linked(request: Request, person: Session, refused: Refused) -> Response:
