@@ -29,6 +29,17 @@ def refused(found: Sequence[Refusal]) -> Problem:
     )
 
 
+def too_many(most: int) -> Problem:
+    """The person has as many requests waiting as anybody may."""
+    return Problem(
+        409,
+        "too-many-requests-open",
+        "Too many of your requests are waiting",
+        f"At most {most} requests by one person wait at a time; cancel what is not needed any more.",
+        reason="too_many_open",
+    )
+
+
 def not_open(record: Record) -> Problem:
     """The request is decided, over, or with the reconciler."""
     state = "taken" if record.taken_at is not None else record.state.value

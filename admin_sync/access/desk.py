@@ -19,7 +19,7 @@ from admin_sync.access.configured import Configured, Known
 from admin_sync.access.gate import Gate, Trail
 from admin_sync.access.preview import Preview, preview
 from admin_sync.access.request import Record, Request, number_of
-from admin_sync.access.rules import elsewhere, refusals
+from admin_sync.access.rules import MOST, elsewhere, refusals
 from admin_sync.access.state import State
 from admin_sync.access.store.database import Database
 from admin_sync.access.store.ledger import Ledger
@@ -83,6 +83,8 @@ class Desk:
                 if found:
                     raise answers.refused(found)
                 asker = facts.speakers.person(request.requester)
+                if await ledger.pending_by(asker) >= MOST:
+                    raise answers.too_many(MOST)
                 await ledger.insert(request, requester_person=asker, subject_person=person)
                 event = event_by(principal, "request.submitted", "success", **_told(request))
                 await ledger.append(event, number=number)
@@ -170,10 +172,15 @@ class Desk:
         self._appended("-")
 
     async def _may_ask_for(self, principal: Principal, known: Known, wish: Wish) -> None:
-        """Everybody asks for themselves; for others their managers do, and who may assign roles."""
+        """Everybody who works here asks for themselves; for others their managers do, and who may assign roles.
+
+        A member of a partner is given roles inside it, and is told nothing of ours: neither roles nor names.
+        """
         async with self.transaction() as ledger:
             speakers = known.facts(await ledger.now()).speakers
         subject, asker = _subject(principal, wish), principal.email or ""
+        if principal.organizations and not speakers.employed(asker):
+            raise forbidden()
         if speakers.person(subject) == speakers.person(asker) or speakers.leads(asker, subject):
             return
         if not await self.gate.allowed(principal, "role:assign"):

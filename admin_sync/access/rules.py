@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -24,6 +24,9 @@ from admin_sync.load.document import Document
 
 SHORTEST_REASON: Final = 10
 """Characters that a justification has at least."""
+MOST: Final = 100
+"""Requests that one person may have open or approved at a time: each is read by whoever might decide about it."""
+_BESIDE: Final = frozenset({"half", "rules"})
 _SKEW: Final = timedelta(minutes=2)
 """How far the clock of whoever wrote `starts` and `expires` may be from ours."""
 
@@ -165,9 +168,14 @@ def _of_times(facts: Facts, request: Request, asked_at: datetime) -> Iterator[Re
 
 def _repeated(facts: Facts, request: Request, others: Iterable[Request]) -> Iterator[Refusal]:
     for other in others:
-        same = (other.kind, dict(other.payload)) == (request.kind, dict(request.payload))
+        same = (other.kind, _wanted(other)) == (request.kind, _wanted(request))
         if same and set(other.environments) & set(request.environments):
             yield Refusal("already-asked", f"{other.id} asks for the same and is not decided or carried out yet")
+
+
+def _wanted(request: Request) -> dict[str, Any]:
+    """What is asked for, whatever else is said about it: another half of a code makes no other bypass."""
+    return {name: value for name, value in request.payload.items() if name not in _BESIDE}
 
 
 def _nobody(facts: Facts, request: Request) -> Iterator[Refusal]:

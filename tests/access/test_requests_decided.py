@@ -393,3 +393,38 @@ async def test_the_mean_time_to_decide_is_measured(access_world: World) -> None:
     assert 'access_requests{kind="grant",state="approved"} 1.0' in text
     (mean,) = [line for line in text.splitlines() if line.startswith("access_decision_seconds_mean{")]
     assert 0 < float(mean.split()[-1]) < 60
+
+
+async def test_another_half_or_another_rule_makes_no_other_request(access_world: World) -> None:
+    world = access_world
+    half = {"salt": "0" * 32, "hash": "0" * 64}
+    bypass = {"kind": "mfa_bypass", "expires": in_hours(2)}
+    first = await world.ask("quant.one", payload={"half": half}, **bypass)
+    again = await world.ask("quant.one", expect=409, payload={"half": {**half, "salt": "1" * 32}}, **bypass)
+    assert codes(again) == {"already-asked"}
+    assert first["id"] in again["detail"]
+
+
+async def test_nobody_has_more_than_so_many_requests_waiting(
+    access_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = access_world
+    monkeypatch.setattr("admin_sync.access.desk.MOST", 2)
+    first = await world.ask("newcomer", payload={"role": "viewer"})
+    await world.ask("new.account@tradepulse.example", payload={"role": "responder"})
+    refused = await world.ask("newcomer", expect=409, payload={"role": "mlops"})
+    assert refused["type"].endswith("too-many-requests-open")
+    path = f"/access/v1/requests/{first['id']}/cancellation"
+    assert (await world.http.post(path, json={}, headers=world.auth("newcomer"))).status_code == 200
+    await world.ask("newcomer", payload={"role": "mlops"})
+
+
+async def test_a_partners_people_learn_nothing_of_the_platforms_roles_and_approvers(access_world: World) -> None:
+    world = access_world
+    organization = {"alpha-capital": {"id": "6f1b3d8e-9a57-4b27-8f0e-2f3c1a0b7d11", "groups": ["/partner-admin"]}}
+    partner = world.auth("admin@alpha.example", organization=organization)
+    for path in ("/access/v1/requests", "/access/v1/requests/preview"):
+        reply = await world.http.post(path, json=wish(payload={"role": "super_admin"}), headers=partner)
+        assert (reply.status_code, "tradepulse.example" in reply.text) == (403, False)
+    # Whoever works here and belongs to a partner as well still asks for access.
+    await world.ask("newcomer", headers=world.auth("newcomer", organization=organization))

@@ -73,6 +73,15 @@ class Ledger:
         found = await self._connection.fetch(statement, person, [state.value for state in PENDING])
         return await self._records(found)
 
+    async def pending_by(self, person: str) -> int:
+        """How many requests that one person made are open or approved."""
+        count: int = await self._connection.fetchval(
+            "SELECT count(*) FROM access.request WHERE requester_person = $1 AND state = ANY ($2)",
+            person,
+            [state.value for state in PENDING],
+        )
+        return count
+
     async def insert(self, request: Request, *, requester_person: str, subject_person: str) -> None:
         """A new request, open."""
         await self._connection.execute(
