@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +12,8 @@ import schemathesis
 from access_world import World, wish
 from hypothesis import HealthCheck, Phase, given, settings
 
-EXAMPLES = 15
+EXAMPLES = 6 * int(os.environ.get("TRADEPULSE_SOAK", "1"))
+"""Generated requests for each call; more of them find more."""
 
 HOSTILE: list[Any] = ["\ud800", "\x00", "\u202e", "x" * 70_000, {"a": 1}, [], 1e400, True, None, "REQ-1", -1]
 
