@@ -4,7 +4,6 @@ import java.util.Optional;
 
 import example.tradepulse.keycloak.risk.Demanded;
 import org.keycloak.models.ClientModel;
-import org.keycloak.models.Constants;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.UserSessionModel;
 import org.keycloak.protocol.oidc.OIDCLoginProtocol;
@@ -28,23 +27,15 @@ enum Why {
 
     /** The reason for which a factor is asked; empty where it is simply the next step of a login. */
     static Optional<Why> factor(KeycloakSession session, AuthenticationSessionModel login) {
-        if (login == null) {
-            return Optional.empty();
-        }
-        if (Demanded.isFactor(login)) {
-            return Optional.of(UNUSUAL);
-        }
-        return isRunning(session, login) ? Optional.of(SENSITIVE) : Optional.empty();
+        return login != null && Demanded.isFactor(login) ? Optional.of(UNUSUAL) : firstStep(session, login);
     }
 
-    /** The reason for which the first step is asked of somebody with a session; empty where there is none. */
+    /** The reason for which somebody with a session is asked; empty where there is none. */
     static Optional<Why> firstStep(KeycloakSession session, AuthenticationSessionModel login) {
         if (login == null || !isRunning(session, login)) {
             return Optional.empty();
         }
-        return login.getClientNote(Constants.REQUESTED_LEVEL_OF_AUTHENTICATION) == null && isWished(login)
-                ? Optional.of(AGAIN)
-                : Optional.of(SENSITIVE);
+        return Optional.of(isLevelAsked(login) ? SENSITIVE : AGAIN);
     }
 
     /** What a person calls the application; its id where it has no name. */
@@ -53,9 +44,10 @@ enum Why {
         return name == null || name.isBlank() || name.startsWith("${") ? client == null ? "" : client.getClientId() : name;
     }
 
-    private static boolean isWished(AuthenticationSessionModel login) {
-        return login.getClientNote(OIDCLoginProtocol.PROMPT_PARAM) != null
-                || login.getClientNote(OIDCLoginProtocol.MAX_AGE_PARAM) != null;
+    /** By the request itself; the level that its client asks for by default says nothing about what it is for. */
+    private static boolean isLevelAsked(AuthenticationSessionModel login) {
+        return login.getClientNote(OIDCLoginProtocol.ACR_PARAM) != null
+                || login.getClientNote(OIDCLoginProtocol.CLAIMS_PARAM) != null;
     }
 
     /** The second factor of a first login is asked in the same authentication session; what ran before is another one. */
