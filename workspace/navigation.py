@@ -30,6 +30,8 @@ def entries(principal: Principal) -> tuple[Entry, ...]:
         found.append(Entry("Access", "Requests", "/access/requests"))
         found.append(Entry("Access", "To decide", "/access/to-decide"))
         found.append(Entry("Access", "Grants", "/access/grants"))
+        found.append(Entry("Access", "Certification", "/access/campaigns"))
+        found.append(Entry("Access", "Emergencies", "/access/break-glass"))
     return tuple(found)
 
 

@@ -68,7 +68,7 @@ def distance(value: str | float | datetime | None) -> str:
         return "-"
     seconds = found.timestamp() - time.time()
     size = abs(seconds)
-    text = next((f"{int(size // unit)} {name}" for unit, name in _UNITS if size >= unit), None)
+    text = next((f"{round(size / unit)} {name}" for unit, name in _UNITS if size >= unit), None)
     if text is None:
         return "now"
     return f"in {text}" if seconds > 0 else f"{text} ago"

@@ -3,7 +3,7 @@
 signed_in.py   who is looking: the dependency of every page but the few for everybody
 home.py        the first page; what everybody sees: signed out, confirm that it is you
 partner.py     a partner's connections; linking.py: a new one; trail.py: the audit trail
-access.py      what somebody was granted; access_ask.py, access_requests.py: asking, and deciding
+access.py      what somebody was granted; access_….py: asking, deciding, certification, emergencies
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from workspace.pages import access, access_ask, access_requests, home, linking, partner, trail
+from workspace.pages import (
+    access,
+    access_ask,
+    access_campaigns,
+    access_emergencies,
+    access_requests,
+    home,
+    linking,
+    partner,
+    trail,
+)
 
 PAGES: Final[tuple[APIRouter, ...]] = (
     home.router,
@@ -22,4 +32,6 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     access_ask.router,
     access_requests.router,
     access.router,
+    access_campaigns.router,
+    access_emergencies.router,
 )

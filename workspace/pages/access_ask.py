@@ -63,7 +63,9 @@ def reasons(refused: Refused) -> Sequence[str]:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    # An address keeps its own spelling.
+    capital = text[:1] if "@" in text.partition(" ")[0] else text[:1].upper()
+    return capital + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def _form(
@@ -76,8 +78,10 @@ def _form(
     preview: Mapping[str, Any] | None = None,
     refusals: Sequence[str] = (),
 ) -> Response:
+    conflict = False
     if preview is not None:
         refusals = [_sentence(one["detail"]) for one in preview["refusals"]]
+        conflict = any(one["code"] == "segregation-of-duties" for one in preview["refusals"])
     return page(
         request,
         "access_ask.html",
@@ -88,4 +92,5 @@ def _form(
         spans=SPANS,
         preview=preview,
         refusals=refusals,
+        conflict=conflict,
     )
