@@ -60,8 +60,12 @@ def _last(document: Document, starts: Sequence[int], end: int) -> int:
     return min((line - 1 for line in behind if starts and line > starts[-1]), default=end)
 
 
-def read_blame(text: str) -> dict[int, Written]:
-    """`git blame --porcelain` as lines by number; those that are not committed yet are left out."""
+def read_blame(text: str, recorded: Mapping[str, str]) -> dict[int, Written]:
+    """`git blame --porcelain` as lines by number; those that are not committed yet are left out.
+
+    recorded: the author's address by commit, as the commit has it. What blame says went through `.mailmap`, with
+    which whoever can write beside the file could give their lines to somebody else.
+    """
     authors: dict[str, str] = {}
     times: dict[str, datetime] = {}
     lines: dict[int, str] = {}
@@ -73,7 +77,7 @@ def read_blame(text: str) -> dict[int, Written]:
             commit = match[1]
             lines[int(match[2])] = commit
         elif line.startswith("author-mail "):
-            authors[commit] = line.removeprefix("author-mail ").strip("<>").lower()
+            authors[commit] = recorded.get(commit) or line.removeprefix("author-mail ").strip("<>").lower()
         elif line.startswith("author-time "):
             times[commit] = datetime.fromtimestamp(int(line.removeprefix("author-time ")), UTC)
     return {number: Written(authors[one], times[one]) for number, one in lines.items() if one.strip("0")}
@@ -86,20 +90,36 @@ def _origin(lines: Sequence[Written]) -> Origin | None:
 
 
 def _blame(path: Path) -> dict[int, Written]:
+    said = _git(path, "blame", "--porcelain", "--no-textconv", "--", path.name)
+    commits = sorted({match[1] for line in said.split("\n") if (match := _HEADER.fullmatch(line))} - {"0" * 40})
+    if not commits:
+        return {}
+    # The small letters of `%ae` are what keeps it from `.mailmap`.
+    listed = _git(path, "log", "--no-walk", "--format=%H %ae", "--stdin", given="".join(f"{one}\n" for one in commits))
+    recorded = dict(line.lower().split(" ", 1) for line in listed.splitlines() if " " in line)
+    if set(commits) - recorded.keys():
+        raise Interrupted(f"git log does not say who committed {path.name}; look at the repository with git fsck")
+    return read_blame(said, recorded)
+
+
+def _git(path: Path, *words: str, given: str = "") -> str:
+    """What Git prints about a file; nothing where it has no history."""
     # Whoever owns the tree may configure git in it: no hook, no pager, no text conversion of theirs runs here.
-    command = ["git", "-c", "core.fsmonitor=false", "blame", "--porcelain", "--no-textconv", "--", path.name]
+    fixed = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "blame.ignoreRevsFile=")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603  (fixed words and the name of our own file)
-            command,
+            ["git", *fixed, *words],  # noqa: S607
             cwd=path.parent,
             env={**environment, "LC_ALL": "C"},
+            input=given.encode(),
             capture_output=True,
             timeout=_TIMEOUT,
             check=False,
         )
     except FileNotFoundError:
-        return {}
+        return ""
     except subprocess.TimeoutExpired:
-        raise Interrupted(f"git blame of {path.name} took more than {_TIMEOUT} seconds; a re-run is safe") from None
-    return read_blame(done.stdout.decode("utf-8", "replace")) if done.returncode == 0 else {}
+        what = f"git {words[0]} of {path.name}"
+        raise Interrupted(f"{what} took more than {_TIMEOUT} seconds; a re-run is safe") from None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""

@@ -30,18 +30,6 @@ class Selector:
         if all(getattr(self, one.name) is None for one in fields(self)):
             raise ValueError("a selector without a criterion would mean every binding")
 
-    @classmethod
-    def of(cls, binding: Binding) -> Selector:
-        """The selector of exactly this grant: its person, what it gives, its request and its end."""
-        return cls(
-            user=binding.subject.user,
-            role=binding.role,
-            group=binding.group,
-            client_role=binding.client_role,
-            request=binding.request,
-            expires=binding.expires,
-        )
-
     def fits(self, binding: Binding) -> bool:
         """Whether a binding is meant."""
         end = binding.expires

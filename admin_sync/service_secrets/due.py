@@ -9,10 +9,14 @@ from typing import Final
 
 from admin_sync.load.document import Document
 from admin_sync.model import Current, Resource
+from admin_sync.service_secrets.sink import NEXT
 from admin_sync.static_secrets import SECRETS, confidential
 
 CREATED: Final = "client.secret.creation.time"
 """The attribute in which Keycloak says since when a secret is what it is, in seconds since 1970."""
+
+_AHEAD: Final = timedelta(minutes=5)
+"""A creation that lies further in the future is no clock's difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Held:
 def held(document: Document, current: Current, written: Collection[str], *, forced: Collection[str] = ()) -> list[Held]:
     """The clients of a realm with an excepted secret, each with the reason why it is due, sorted by name.
 
-    written: the clients whose secret is in the sink
+    written: the clients whose secret is in the sink, and with `.next` those whose rotation was begun
     forced: the clients whose secret somebody wants rotated now
     """
     exceptions = {
@@ -47,6 +51,9 @@ def held(document: Document, current: Current, written: Collection[str], *, forc
         if exception is None or client.attrs.get("authenticator") not in SECRETS or client.server_id is None:
             continue
         since = _since(client)
+        if since is not None and since > document.now + _AHEAD:
+            # Whoever may write attributes could otherwise put the next rotation off for good.
+            since = None
         reasons = _reasons(client.ref.name, since, document.now - exception.rotation, written, forced)
         found.append(
             Held(
@@ -70,6 +77,8 @@ def _reasons(
         yield "asked for"
     if name not in written:
         yield "its file is not there"
+    if name + NEXT in written:
+        yield "its last rotation was cut off"
     if since is None:
         yield "nobody knows how old it is"
     elif since <= limit:

@@ -44,7 +44,7 @@ class Sink:
             yield
 
     def written(self, realm: str) -> frozenset[str]:
-        """The clients of a realm whose secret is there."""
+        """The clients of a realm whose secret is there, and with `.next` those to which one was announced."""
         folder = self._folder / realm
         if not folder.is_dir():
             return frozenset()
@@ -76,6 +76,7 @@ class Sink:
 
     def _place(self, realm: str, name: str) -> Path:
         # A client's id is whatever somebody called it in a realm that is not ours.
-        if not _SAFE.fullmatch(realm) or not _SAFE.fullmatch(name):
+        # One called `x.next` would be given the secret that is announced for `x`.
+        if not _SAFE.fullmatch(realm) or not _SAFE.fullmatch(name) or name.removesuffix(NEXT).endswith(NEXT):
             raise Refused(f"client {name!r} in {realm} cannot be the name of a file; rename it")
         return self._folder / realm / name

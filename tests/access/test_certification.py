@@ -158,6 +158,20 @@ def test_the_history_of_the_file_says_who_wrote_each_binding(tmp_path: Path) -> 
     ]
 
 
+def test_nobody_gives_what_they_wrote_to_somebody_else(tmp_path: Path) -> None:
+    """Whoever wrote a binding must not decide about it, so who did is nothing that a file beside it may say."""
+    place = tmp_path / "tree"
+    found = configured(place / "iam", ROWS[:1])
+    git(place, "init", "--quiet", "--initial-branch=main")
+    git(place, "add", "--all")
+    git(place, "-c", "user.email=first@tradepulse.example", "commit", "--quiet", "--message=First")
+    (place / ".mailmap").write_text("Other <other@tradepulse.example> <first@tradepulse.example>\n")
+    commit = git(place, "rev-parse", "HEAD").strip()
+    (place / "ignored").write_text(f"{commit}\n")
+    git(place, "config", "blame.ignoreRevsFile", str(place / "ignored"))
+    assert origins(found, place / "iam")[0].authors == (address("first"),)
+
+
 def test_without_a_history_nobody_is_known(document: Document, tmp_path: Path) -> None:
     assert origins(document, tmp_path / "iam") == {}
 

@@ -86,6 +86,21 @@ def test_what_ended_leaves_the_file_only_where_keycloak_has_let_go_of_it(tmp_pat
     assert repository.granted_by("REQ-7") is not None
 
 
+def test_what_ended_takes_nothing_with_it_that_is_like_it_elsewhere(tmp_path: Path) -> None:
+    """Same person, same role, same end, and still in Keycloak, because the realm of the other could not be read."""
+    place = make(tmp_path / "iam")
+    repository = opened(place)
+    plain = granting(9).model_copy(update={"request": None, "approvals": [], "justification": None})
+    with repository.change(APPROVER, "Grant") as change:
+        change.add(plain)
+        change.add(plain.model_copy(update={"environments": ["staging"]}))
+        change.add(granting(9).model_copy(update={"environments": ["prod"], "expires": plain.expires}))
+    later = datetime.now(UTC) + timedelta(hours=2)
+    assert clear(repository, repository.snapshot().document({}, later), {"dev"}) is not None
+    left = [one for one in repository.document().bindings.bindings if one.expires == plain.expires]
+    assert [(one.environments, one.request) for one in left] == [(["staging"], None), (["prod"], "REQ-9")]
+
+
 def test_the_next_end_is_the_nearest_that_is_still_to_come(tmp_path: Path) -> None:
     repository = opened(make(tmp_path / "iam"))
     with repository.change(APPROVER, "Grant") as change:

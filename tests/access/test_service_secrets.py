@@ -83,6 +83,21 @@ def test_a_secret_is_due_by_its_age_by_a_missing_file_and_when_asked_for(tmp_pat
     }
 
 
+def test_a_rotation_that_was_cut_off_is_ended_by_the_next_run_and_none_is_put_off_by_a_forged_age(
+    tmp_path: Path,
+) -> None:
+    """Keycloak has the new secret and the file has the old one; the age alone says that nothing is due."""
+    document = replace(excepting(tmp_path / "iam", "cut", "forged"), now=NOW)
+    current = realm_with(("cut", "client-secret", 0), ("forged", "client-secret", -3650))
+    assert {one.client: one.why for one in held(document, current, {"cut", "cut.next", "forged"})} == {
+        "cut": "its last rotation was cut off",
+        "forged": "nobody knows how old it is",
+    }
+    sink = Sink(tmp_path / "sink")
+    with pytest.raises(Refused, match="rename it"):
+        sink.announce("r", "cut.next", "of another client, which would be taken for what is announced for `cut`")
+
+
 def test_an_exception_that_has_ended_rotates_nothing_any_more(tmp_path: Path) -> None:
     ends = datetime.now(UTC) + timedelta(hours=1)
     document = excepting(tmp_path / "iam", "old", ends=ends)
