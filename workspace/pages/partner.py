@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from workspace.pages.signed_in import Person
 from workspace.partner.health import health
-from workspace.partner.trail import Wanted
+from workspace.partner.trail import WORDS
 from workspace.render import page
 from workspace.service import Workspace, workspace_of
 from workspace.session.sessions import Session
@@ -38,6 +38,7 @@ async def connections(request: Request, partner: str, person: Person, here: Here
         person,
         partner=partner,
         offers=offers,
+        brokers={one["broker"]: one["display_name"] for one in offers["brokers"]},
         rows=[(one, health(one, now)) for one in found["connections"]],
         people=await at.people(found["connections"]),
         following=found["next"],
@@ -93,7 +94,7 @@ async def _connection(  # noqa: PLR0917 - called here only
 ) -> Response:
     at = PartnerAtVault(here.vault, person, partner)
     offers, found = await both(at, name)
-    lately = await at.trail(Wanted(connection=name), before=None, most=_LATELY)
+    lately = await at.lately(name, most=_LATELY)
     people = await at.people([found])
     return page(
         request,
@@ -102,10 +103,11 @@ async def _connection(  # noqa: PLR0917 - called here only
         status=200 if refused is None else refused.status,
         partner=partner,
         offers=offers,
-        linkable=found["broker"] in {one["broker"] for one in offers["brokers"]},
+        brokers={one["broker"]: one["display_name"] for one in offers["brokers"]},
         connection=found,
         health=health(found, datetime.now(UTC)),
         people=people[found["connection"]],
-        lately=lately.walk.lines,
+        lately=lately,
+        words=WORDS,
         refused=refused,
     )

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from workspace.pages.signed_in import Person
 from workspace.partner import export
-from workspace.partner.trail import KINDS, OUTCOMES, WINDOW, today, wanted
+from workspace.partner.trail import KINDS, OUTCOMES, WINDOW, WORDS, today, wanted
 from workspace.render import page
 from workspace.service import Workspace, workspace_of
 from workspace.upstream.partner import PartnerAtVault
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/partners/{partner}/audit", include_in_schema=False)
 
 Here = Annotated[Workspace, Depends(workspace_of)]
 
-_LINES: Final = 50
+_LINES: Final = 25
 
 
 @router.get("")
@@ -43,6 +43,7 @@ async def audit(request: Request, partner: str, person: Person, here: Here) -> R
         found=found,
         walk=found.walk,
         kinds=KINDS,
+        words=WORDS,
         outcomes=OUTCOMES,
         before=before,
         older=urlencode({**query, "before": str(found.walk.older)}) if found.walk.older is not None else None,

@@ -16,11 +16,37 @@ from identity.audit.chain import Head, head_of, link
 WINDOW: Final = 500
 """Lines that the vault gives at most at once."""
 
-_MOST_WINDOWS: Final = 4
+_WINDOWS: Final = 4
 """How many windows one page reads at most."""
 
-READINGS: Final = frozenset({"audit.read", "connection.list", "credential.read", "offers.read", "digest.read"})
+READINGS: Final = frozenset(
+    {"audit.read", "connection.list", "credential.read", "digest.read", "lease.list", "lease.read", "offers.read"}
+)
 """Events of people who looked at something; there are so many that a page leaves them out unless asked."""
+
+WORDS: Final[Mapping[str, str]] = {
+    "audit.read": "Read the audit trail",
+    "connection.approve": "Approved a link",
+    "connection.callback": "Came back from the broker",
+    "connection.link": "Began to link a broker",
+    "connection.linked": "Linked a broker",
+    "connection.list": "Looked at the connections",
+    "connection.relink": "The broker wants its owner again",
+    "connection.revoke": "Revoked a connection",
+    "connection.revoked_at_broker": "Told the broker that it is over",
+    "credential.read": "Looked at a connection",
+    "credential.refresh": "Renewed a token",
+    "credential.release": "Released a token",
+    "credential.store": "Stored a token",
+    "digest.read": "Read the digest",
+    "lease.issue": "Lent a credential",
+    "lease.list": "Looked at what is lent",
+    "lease.read": "Looked at a lent credential",
+    "lease.renew": "Lent a credential for longer",
+    "lease.revoke": "Ended a lent credential",
+    "offers.read": "Looked at what may be done",
+}
+"""What happened, for people; an event that is not here is shown by its name alone."""
 
 KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "connections": ("connection.",),
@@ -133,13 +159,13 @@ class Backwards:
     The one who walks asks for `window()` and gives what came to `take`, until there is no window any more.
     """
 
-    def __init__(self, asked: Wanted, *, head: Head, before: int | None, most: int) -> None:
+    def __init__(self, asked: Wanted, *, head: Head, before: int | None, most: int, windows: int = _WINDOWS) -> None:
         self._asked = asked
         self._most = most
         self._seq = head.seq + 1 if before is None else max(1, min(before, head.seq + 1))
         # The hash that the last line of the next window must have, where it is known.
         self._hash = head.hash if self._seq == head.seq + 1 else None
-        self._left = _MOST_WINDOWS
+        self._left = windows
         self._early = False
         self.lines: list[Mapping[str, Any]] = []
         """What was looked for, newest first."""

@@ -60,16 +60,19 @@ class PartnerAtVault:
         chain: Mapping[str, Any] = (await self.window(_END, 1))["chain"]
         return chain
 
-    async def trail(self, asked: Wanted, *, before: int | None, most: int) -> Found:
+    async def trail(self, asked: Wanted, *, before: int | None = None, most: int) -> Found:
         """At most `most` lines that somebody looks for, back from the end or from right before a number."""
         chain = await self.head()
         head = Head(chain["head_seq"], chain["head_hash"])
-        walk = Backwards(asked, head=head, before=before, most=most)
-        while (window := walk.window()) is not None:
-            after, size = window
-            got = await self.window(after, size)
-            walk.take(got["events"], after=after, prev=got["chain"]["prev"], said=got["chain"]["first_bad_seq"])
+        walk = await self._walked(Backwards(asked, head=head, before=before, most=most))
         return Found(walk=walk, head=head, shipped=chain["shipped_seq"])
+
+    async def lately(self, connection: str, *, most: int) -> Sequence[Mapping[str, Any]]:
+        """The newest lines about a connection, as far as they are among the newest ones of the trail."""
+        chain = await self.head()
+        head = Head(chain["head_seq"], chain["head_hash"])
+        walk = Backwards(Wanted(connection=connection), head=head, before=None, most=most, windows=1)
+        return (await self._walked(walk)).lines
 
     async def people(self, connections: Sequence[Mapping[str, Any]]) -> Mapping[str, Mapping[str, str]]:
         """Who linked and who approved each connection: `you`, a name, or `somebody else` where the trail is long."""
@@ -82,6 +85,13 @@ class PartnerAtVault:
             name: {what: self._said(deed) or "somebody else" for what, deed in each.items()}
             for name, each in done.items()
         }
+
+    async def _walked(self, walk: Backwards) -> Backwards:
+        while (window := walk.window()) is not None:
+            after, size = window
+            got = await self.window(after, size)
+            walk.take(got["events"], after=after, prev=got["chain"]["prev"], said=got["chain"]["first_bad_seq"])
+        return walk
 
     def _said(self, deed: Deed) -> str | None:
         return "you" if deed.by == self._person.principal.subject else _KNOWN.name(deed)
