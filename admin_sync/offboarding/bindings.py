@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from admin_sync.bundle.errors import FreezeInForce
-from admin_sync.bundle.published import read_data
+from admin_sync.bundle.await_opa import wait_until_served
+from admin_sync.bundle.errors import FreezeInForce, NotServed
+from admin_sync.bundle.published import Meta, read_data
 from admin_sync.bundle.release import PLACE, Turn, release, target
 from admin_sync.bundle.target import Target
 from admin_sync.errors import Misconfigured
@@ -21,6 +22,7 @@ from admin_sync.repository import Repository, Selector, repository_settings
 from admin_sync.trail import Trail
 
 _FILE: Final = "role_bindings.yaml"
+_BUNDLE: Final = "policy bundle"
 
 
 class Bindings:
@@ -85,15 +87,23 @@ class Decisions:
         return (EVERYWHERE,)
 
     def look(self, case: Case, place: str) -> Sequence[Item]:
-        """The bundle, as long as it does not bar every address of theirs."""
+        """The bundle, as long as it does not bar every address of theirs or OPA does not decide by it."""
         held = _target(case).read()
         try:
             data = {} if held is None else read_data(held.content)
+            meta = Meta.of(data.get("meta"))
         except ValueError:
-            data = {}
-        barred = data.get("barred") or {}
-        missing = [address for address in case.addresses if address not in barred]
-        return [Item("policy bundle", {"bar": missing})] if missing else ()
+            return [Item(_BUNDLE, {"bar": list(case.addresses)})]
+        missing = [address for address in case.addresses if address not in (data.get("barred") or {})]
+        if missing:
+            return [Item(_BUNDLE, {"bar": missing})]
+        if case.settings.opa_url:
+            try:
+                # An earlier run may have published it and not lived to see it served.
+                wait_until_served(case.settings.opa_url, meta, timeout=0.0)
+            except NotServed as problem:
+                return [Item(_BUNDLE, {"bar": [], "served": str(problem)})]
+        return ()
 
     def take(self, case: Case, place: str, item: Item) -> Mapping[str, Json]:
         """Publish what the head of the repository says. A freeze that is in force stays one."""

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from repository_world import SAMPLE
+from repository_world import CHECKOUT, SAMPLE
 
+from admin_sync.bundle.build import build_bundle
+from admin_sync.bundle.directory import Directory
+from admin_sync.bundle.keys import create_key
+from admin_sync.bundle.opa_binary import find_opa
+from admin_sync.bundle.publish import publish
 from admin_sync.check import checked
 from admin_sync.errors import Interrupted, Misconfigured, Refused
 from admin_sync.keycloak.connection import Connection, NotReachable
 from admin_sync.load.document import Document
 from admin_sync.model import Current, Ref, Resource, index
+from admin_sync.offboarding.bindings import Decisions
 from admin_sync.offboarding.case import Case
 from admin_sync.offboarding.journal import JournalHeld, opened, path_of
 from admin_sync.offboarding.last import refuse_the_last_one
 from admin_sync.offboarding.person import addresses_of
 from admin_sync.offboarding.report import markdown, report
 from admin_sync.offboarding.settings import offboarding_settings
+from admin_sync.policy import policy_source
 from admin_sync.refs import ROLE, USER, role_binding
 from admin_sync.roster import Employee, Roster
 from admin_sync.settings import settings
@@ -207,3 +217,42 @@ def test_no_vault_is_said_and_not_guessed() -> None:
         "dev": "https://v.example",
         "prod": "https://w.example",
     }
+
+
+def test_what_is_published_and_not_served_is_not_called_denied(document: Document, tmp_path: Path) -> None:
+    """A first run published the bundle and OPA did not take it; the second must not find that nothing is left."""
+    key, opa = tmp_path / "key.pem", find_opa()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    create_key(key, tmp_path / "key.pub.pem")
+    source = policy_source(document)
+
+    def bundle(*barred: str) -> Path:
+        made = build_bundle(replace(source, barred=frozenset(barred)), policy_dir=CHECKOUT / "policy", key=key, opa=opa)
+        publish(made, Directory(tmp_path / "bundles"))
+        served = tmp_path / f"{made.meta.revision}.tar.gz"
+        served.write_bytes(made.content)
+        return served
+
+    before = bundle()
+    url = f"http://127.0.0.1:{port}"
+    made = settings({"ADMIN_SYNC_BUNDLE_TARGET": str(tmp_path / "bundles"), "ADMIN_SYNC_OPA_URL": url})
+    case = cast(Case, SimpleNamespace(addresses=[ADA], settings=made))
+    step = Decisions(None)
+    assert [one.detail["bar"] for one in step.look(case, "")] == [[ADA]]
+    barred = bundle(ADA)
+    assert ["cannot be asked" in str(one.detail["served"]) for one in step.look(case, "")] == [True]
+    for archive, left in ((before, ["still serves"]), (barred, [])):
+        command = [opa, "run", "--server", "--addr", f"127.0.0.1:{port}", "--skip-verify", "--bundle", archive]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until = time.monotonic() + 20
+            while "cannot be asked" in str(step.left(case, "")):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            said = [str(one.detail["served"]) for one in step.left(case, "")]
+            assert [one for one, wanted in zip(said, left, strict=True) if wanted not in one] == []
+        finally:
+            process.kill()
+            process.wait()
