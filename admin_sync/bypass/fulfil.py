@@ -45,6 +45,12 @@ def fulfil(hand: Hand, record: Record) -> Mapping[str, Any]:
     return {"realm": realm, "state": code.state, "ends": code.ends.isoformat()}
 
 
+def take_back(hand: Hand, record: Record) -> None:
+    """Close the code of a request, if it is open. Raises NoAccount and KeycloakProblem."""
+    realm = realm_name(hand.document, record.request.environments[0])
+    Accounts(hand.session.connection, realm).withdraw(record.request.subject, record.request.id)
+
+
 def _halves(record: Record) -> tuple[Verifier, Verifier]:
     try:
         own = own_half(record)

@@ -26,7 +26,7 @@ from admin_sync.errors import Misconfigured
 from admin_sync.load.document import Document
 from admin_sync.model import Json
 from admin_sync.offboarding.case import EVERYWHERE, Case, Item, NotDone
-from admin_sync.repository import Repository, repository_settings
+from admin_sync.repository import Repository, Selector, repository_settings
 from identity.audit.event import AuditEvent
 from identity.secret import SecretUnreadable
 
@@ -59,11 +59,20 @@ class Requests:
         return [found[number] for number in sorted(found)]
 
     def take(self, case: Case, place: str, item: Item) -> Mapping[str, Json]:
-        """Cancel one. What the reconciler is just fulfilling ends with the bindings that it makes."""
+        """Cancel one, and take out the grant that the reconciler may just have committed for it.
+
+        It looks again under the repository's lock before it commits, so whichever of the two is first, none is left.
+        """
         number = int(item.detail["number"])
         if not _ask(case, lambda handover: handover.cancelled(number, "offboarding")):
             raise NotDone(f"{item.name} came to another end meanwhile; run this again, which takes what it granted")
-        return {}
+        repository = Repository(repository_settings(case.settings.environ))
+        with repository.change(case.author, f"Take {item.name} back, cancelled", reason=case.reason) as change:
+            change.remove(Selector(request=item.name))
+        done = change.committed
+        if done is not None and done.pull_request is not None:
+            raise NotDone(f"{item.name} is cancelled, and its grant goes with {done.pull_request}; merge that")
+        return {} if done is None else {"commit": done.commit}
 
     def left(self, case: Case, place: str) -> Sequence[Item]:
         """The same, asked anew."""

@@ -67,6 +67,12 @@ def _open_bypass(hand: Hand, record: Record) -> Mapping[str, Any]:
     return fulfil.fulfil(hand, record)
 
 
+def _withdraw_bypass(hand: Hand, record: Record) -> None:
+    from admin_sync.bypass import fulfil  # noqa: PLC0415
+
+    fulfil.take_back(hand, record)
+
+
 def _close_emergencies(hand: Hand) -> datetime | None:
     from admin_sync.break_glass import closing  # noqa: PLC0415
 
@@ -81,6 +87,10 @@ def _rotate_secrets(hand: Hand) -> datetime | None:
 
 FULFILMENTS: Final[dict[str, Fulfilment]] = {"break_glass": _open_emergency, "mfa_bypass": _open_bypass}
 """By kind of request (`admin_sync/access/kinds.py`), for those that are no grant."""
+
+RETRACTIONS: Final[dict[str, Callable[[Hand, Record], None]]] = {"mfa_bypass": _withdraw_bypass}
+"""Takes back what a request brought about, where it is found cancelled afterwards. An emergency account needs none: its
+opening was noted and ends by that, and no proof is signed for a request that is not fulfilled."""
 
 DUTIES: Final[list[Duty]] = [
     Duty("break-glass", timedelta(seconds=30), _close_emergencies),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from admin_sync.access.request import Record
 from admin_sync.access.verified import problems
 from admin_sync.bundle.errors import BundleError
 from admin_sync.errors import AdminSyncError
@@ -53,7 +54,8 @@ def settle(requests: Requests, committed: Sequence[Granted], force: InForce, rep
     for one in committed:
         request = one.record.request
         binding = bindings.get(request.id)
-        if binding is None:
+        if binding is None or request.expires <= force.document.now:
+            # One that ended before it came into force anywhere stays in the file until every realm is well again.
             _gone(requests, one, force.document.now)
             continue
         if not force.everywhere(binding):
@@ -96,6 +98,20 @@ def fulfil_others(hand: Hand, requests: Requests | None, roster_file: Path | Non
         else:
             if requests.fulfilled(number, result):
                 report.fulfilled.append(taken.request.id)
+            else:
+                _retracted(hand, taken, report)
+
+
+def _retracted(hand: Hand, taken: Record, report: Report) -> None:
+    """Take back what a request brought about that somebody cancelled meanwhile."""
+    retraction = duties.RETRACTIONS.get(taken.request.kind)
+    report.problems.append(f"{taken.request.id}: cancelled while it was carried out")
+    if retraction is None:
+        return
+    try:
+        retraction(hand, taken)
+    except (AdminSyncError, KeycloakProblem) as problem:
+        report.problems.append(f"{taken.request.id}: not taken back: {problem}")
 
 
 def others_due(requests: Requests | None, standing: Standing, now: datetime) -> bool:

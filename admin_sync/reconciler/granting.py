@@ -115,7 +115,7 @@ def roster_of(path: Path | None) -> Roster | None:
 
 def _committed(
     repository: Repository, requests: Requests, record: Record, roster: Roster | None, now: datetime
-) -> Granted | Proposed:
+) -> Granted | Proposed | None:
     request = record.request
     opened = False
     try:
@@ -133,6 +133,9 @@ def _committed(
             if done is not None:
                 # Another reconciler had the lock before us.
                 return Granted(record, done)
+            if requests.take(request.number) is None:
+                # Cancelled since, by whoever offboards somebody: they look for its grant after that, and find none.
+                return None
             found = problems(change.document, roster, record, others(requests, change.document, roster, request), now)
             if found:
                 raise Unfit("; ".join(map(str, found)))

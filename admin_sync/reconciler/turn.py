@@ -14,8 +14,8 @@ A step that fails leaves its own work for the next turn and does not keep the ot
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -81,11 +81,10 @@ class Reconciler:
         over = self.standing.ends is not None and self.standing.ends <= document.now
         everything = everything or over or time.monotonic() - self.standing.looked >= self.own.every
         behind = [name for name in document.environments if everything or self.standing.applied.get(name) != commit]
-        session = (
-            self._session(document, behind)
-            if behind or others_due(self.requests, self.standing, document.now)
-            else None
-        )
+        due = False
+        with self._noting(report):
+            due = others_due(self.requests, self.standing, document.now)
+        session = self._session(document, behind) if behind or due else None
         if behind and session is not None:
             self._realms(report, session, behind, everything=everything)
         head = self._ends(report, document) or commit
@@ -97,12 +96,15 @@ class Reconciler:
         if self.requests is not None:
             waiting = {one.environment: one.pending for one in report.realms}
             force = InForce(document, self.standing, head, waiting)
-            settle(self.requests, committed, force, report)
+            with self._noting(report):
+                settle(self.requests, committed, force, report)
         if session is not None:
             hand = Hand(
                 document, self.settings, session, self.repository, self.audit, document.now, self.environ, self.note
             )
-            fulfil_others(hand, self.requests, self.own.roster_file, report)
+            # An emergency account is closed although nobody knows what was approved, or who works here.
+            with self._noting(report):
+                fulfil_others(hand, self.requests, self.own.roster_file, report)
             run_duties(hand, self.standing, report)
 
     def _in_force(self, report: Report) -> tuple[str, Document]:
@@ -208,6 +210,14 @@ class Reconciler:
         facts = gather(document, environments, self.settings.jwks_dir)
         connection = Connection(account, parallel=self.settings.parallelism)
         return Session(document, self.settings, connection, facts, warn=self.note)
+
+    @contextmanager
+    def _noting(self, report: Report) -> Iterator[None]:
+        """What fails inside is a problem of this turn, and keeps nothing after it from being done."""
+        try:
+            yield
+        except (AdminSyncError, KeycloakProblem, BundleError) as problem:
+            self._problem(report, problem)
 
     def _problem(self, report: Report, problem: object, about: str | None = None) -> None:
         text = f"{about}: {problem}" if about else str(problem)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 from access_world import World, at
-from repository_world import make
+from repository_world import granting, make
 
 from admin_sync.keycloak.connection import Connection
 from admin_sync.offboarding.bindings import Bindings
@@ -82,6 +82,21 @@ async def test_what_a_leaver_asked_for_or_was_to_get_is_cancelled(access_world: 
     assert late.status_code == 409
     rows = await world.sql("SELECT line FROM access.audit ORDER BY seq")
     assert any("offboarding:ops@tradepulse.example" in row["line"] for row in rows)
+
+
+async def test_a_grant_that_was_committed_for_a_cancelled_request_goes_with_it(
+    access_world: World, tmp_path: Path
+) -> None:
+    """The reconciler may have committed it between the look at the file and the look at the requests."""
+    world = access_world
+    asked = await world.ask("manager.one", subject=at("mlops.one"))
+    case = case_of(world, tmp_path, at("manager.one"))
+    repository = Repository(repository_settings(case.settings.environ))
+    grant = granting(1, user=at("mlops.one")).model_copy(update={"request": asked["id"]})
+    with repository.change(at("manager.one"), "Grant") as change:
+        change.add(grant)
+    assert await taken(Requests(), case) == [asked["id"]]
+    assert [one for one in repository.document().bindings.bindings if one.request == asked["id"]] == []
 
 
 async def test_who_can_answer_instead_is_noted_also_by_a_run_after_a_crash(access_world: World, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +42,10 @@ class Room:
     def grant(self, record: Record | None = None) -> Any:
         return grant(self.repository, self.requests, record or self.due()[0], self.roster)
 
-    def settle(self, made: Granted) -> list[str]:
+    def settle(self, made: Granted, *, after: float = 0.0) -> list[str]:
+        """What is reported as in force, `after` seconds from now."""
         head, document = self.repository.head(), self.repository.document()
+        document = replace(document, now=document.now + timedelta(seconds=after))
         standing = Standing(applied=dict.fromkeys(document.environments, head), published=head)
         report = Report()
         settle(self.requests, [made], InForce(document, standing, head, {}), report)
@@ -129,6 +133,34 @@ def test_what_was_taken_back_before_its_status_was_written_does_not_come_back(ro
     assert room.settle(again) == []
     assert room.base.state(1003) == "failed"
     assert "REQ-001003" not in room.text
+
+
+def test_a_request_that_is_cancelled_while_it_waits_for_the_repository_is_never_committed(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An offboarding cancels what the reconciler has taken already, and looks for its grant afterwards."""
+    room.base.approved(1009)
+    before = room.commits
+    locked = Repository._locked
+
+    def late(repository: Repository) -> Any:
+        room.base.sql("ALTER TABLE access.request DISABLE TRIGGER USER")
+        room.base.sql("UPDATE access.request SET state = 'cancelled' WHERE number = 1009")
+        room.base.sql("ALTER TABLE access.request ENABLE TRIGGER USER")
+        return locked(repository)
+
+    monkeypatch.setattr(Repository, "_locked", late)
+    assert room.grant() is None
+    assert (room.commits, room.base.state(1009)) == (before, "cancelled")
+
+
+def test_a_grant_that_ended_before_it_was_in_force_is_not_called_fulfilled(room: Room) -> None:
+    """Its line stays in the file for as long as some realm cannot be brought to it."""
+    room.base.approved(1005, seconds=600)
+    made = room.grant()
+    assert room.settle(made, after=601) == []
+    assert "request: REQ-001005" in room.text
+    assert room.base.state(1005) == "expired"
 
 
 def test_a_request_whose_end_came_first_is_never_committed(room: Room) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from repository_world import BINDINGS, git, granting, make, opened
 
+from admin_sync.reconciler.duties import Duty
 from admin_sync.reconciler.ending import clear, next_end
 from admin_sync.reconciler.service import opened as reconciler_of
 from admin_sync.reconciler.settings import reconciler_settings
@@ -21,7 +22,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @contextmanager
-def alone(place: Path, folder: Path) -> Iterator[Reconciler]:
+def alone(place: Path, folder: Path, **more: str) -> Iterator[Reconciler]:
     """A reconciler whose Keycloak is away, and that has no requests and no place for bundles."""
     secret = folder / "secret"
     secret.touch(mode=0o600)
@@ -33,6 +34,7 @@ def alone(place: Path, folder: Path) -> Iterator[Reconciler]:
         "ADMIN_SYNC_CLIENT_SECRET_FILE": str(secret),
         "TRADEPULSE_AUDIT_DIR": str(folder / "audit"),
         "ADMIN_SYNC_RECONCILER_LOCK_WAIT": "1s",
+        **more,
     }
     with reconciler_of(environ, lambda text: None) as made:
         yield made
@@ -51,6 +53,25 @@ def test_a_keycloak_that_is_away_is_a_problem_of_each_realm_and_no_end_of_the_tu
     assert not report.refused
     assert report.commit == git(place, "rev-parse", "HEAD").strip()
     assert reconciler.standing.applied == {}
+
+
+def test_duties_are_done_although_nobody_knows_what_was_approved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    duty = Duty("closing", timedelta(seconds=30), lambda hand: done.append("closing"))
+    monkeypatch.setattr("admin_sync.reconciler.duties.DUTIES", [duty])
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    password.write_text("nobody asks for it")
+    away = {
+        "ACCESS_RECONCILER_DATABASE_URL": "postgresql://access_reconciler@127.0.0.1:9/access",
+        "ACCESS_RECONCILER_DATABASE_PASSWORD_FILE": str(password),
+    }
+    with alone(make(tmp_path / "iam"), tmp_path, **away) as reconciler:
+        report = reconciler.turn()
+    assert done == ["closing"]
+    assert any("the database of requests" in problem for problem in report.problems)
 
 
 def test_a_commit_that_is_not_valid_leaves_what_was_before_it_in_force(tmp_path: Path) -> None:
