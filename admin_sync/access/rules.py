@@ -157,10 +157,9 @@ def _of_times(facts: Facts, request: Request, asked_at: datetime) -> Iterator[Re
         yield Refusal("too-long", f"at most {shown(longest)}; it can be asked for again")
     # A file of bindings says when something was approved and not when it starts: no grant may end later after its
     # approval than any may last (`check.grants`, `holdings.excepted`), and it is approved after it was asked for.
+    # Only what is planned is asked for weeks ahead: an exception, an emergency and a lost factor are now.
     reach = (
-        longest
-        if kind.name == "exception"
-        else max(longest, facts.document.policies.access_requests.default.max_duration)
+        max(longest, facts.document.policies.access_requests.default.max_duration) if kind.name == "grant" else longest
     )
     if request.expires - asked_at > reach + _SKEW:
         yield Refusal("too-far", f"it would end more than {shown(reach)} from now; ask when it is nearer")

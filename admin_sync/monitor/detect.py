@@ -131,7 +131,10 @@ def _emergency(line: Line, _memory: Memory, limits: Limits) -> Iterator[Alert]:
         yield raised(line, "access.emergency_login", "critical", f"the emergency account {line.actor} logged in")
     elif line.event.startswith(("break_glass.", "mfa_bypass.")):
         subject = line.about.get("user") or line.actor
-        yield raised(line, "access.emergency", "critical", f"{line.event} for {subject}", subject=subject)
+        facts = {name: line.about[name] for name in ("request", "by") if line.about.get(name)}
+        # Whoever manages accounts could open a code without a request, so it says by whom and for which.
+        what = f"{line.event} for {subject}" + "".join(f", {name} {value}" for name, value in facts.items())
+        yield raised(line, "access.emergency", "critical", what, subject=subject, **facts)
 
 
 def _token_reused(line: Line, _memory: Memory, _limits: Limits) -> Iterator[Alert]:

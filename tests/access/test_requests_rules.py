@@ -155,6 +155,15 @@ def test_a_role_that_includes_an_elevated_one_needs_what_that_one_needs() -> Non
             "too-far",
         ),
         ({"starts": NOW + timedelta(days=80), "expires": NOW + timedelta(days=100)}, "too-far"),
+        (
+            {
+                "kind": "break_glass",
+                "payload": {"account": "break-glass-1"},
+                "starts": NOW + timedelta(days=20),
+                "expires": NOW + timedelta(days=20, hours=1),
+            },
+            "too-far",
+        ),
         ({"kind": "break_glass", "payload": {"account": "root"}}, "unknown-account"),
         ({"kind": "break_glass", "payload": {"account": "break-glass-1"}, "subject": at("quant.one")}, "own-only"),
         (

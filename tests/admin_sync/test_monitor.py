@@ -322,6 +322,14 @@ def test_what_is_an_alert(log: Log, event: str, changed: dict[str, Any], kind: s
     assert kinds(log, log.line(event, **changed)) == ([] if kind is None else [kind])
 
 
+def test_an_emergency_code_is_told_with_its_request_and_by_whom_it_was_opened(log: Log) -> None:
+    about = {"user": "ann@tradepulse.example", "request": "REQ-000007", "by": "mallory"}
+    line = parsed(log.line("mfa_bypass.granted", about=about))
+    assert line is not None
+    [alert] = detect(line, Memory(), LIMITS)
+    assert "for ann@tradepulse.example, request REQ-000007, by mallory" in alert.summary
+
+
 def test_the_same_lines_give_the_same_alerts_and_others_give_others(log: Log) -> None:
     texts = [log.line("user.locked.temporarily"), log.line("user.locked.temporarily")]
 
