@@ -8,7 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,15 @@ class Emergency:
     def fulfilled(self, record: Record) -> Mapping[str, Any]:
         """What the reconciler's turn does with it."""
         result = opening.fulfil(self.hand(), record)
+        self.told(record, lambda handover: handover.fulfilled(record.request.number, result))
+        return result
+
+    def failed(self, record: Record, why: str) -> None:
+        """What the reconciler's turn does with one that cannot take effect, so that no later turn opens it."""
+        self.told(record, lambda handover: handover.failed(record.request.number, why))
+
+    def told(self, record: Record, report: Callable[[Handover], Awaitable[bool]]) -> None:
+        """Say to the database what came of a request."""
 
         async def say() -> None:
             handover = await Handover.open(
@@ -104,11 +113,10 @@ class Emergency:
                 node="test",
             )
             await handover.take(record.request.number)
-            assert await handover.fulfilled(record.request.number, result)
+            assert await report(handover)
             await handover.close()
 
         asyncio.run(say())
-        return result
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -212,8 +220,9 @@ def test_an_emergency_from_seal_to_the_next_seal(stack: Stack, emergency: Emerge
     assert opening.fulfil(emergency.hand(), record) == result
     assert (result["role"], account.enabled(), emergency.held()) == ("admin", True, (first, "sealed"))
     other = emergency.approved(stranger)
-    with pytest.raises(Unfulfillable, match="open already"):
+    with pytest.raises(Unfulfillable, match="open already") as refusal:
         opening.fulfil(emergency.hand(), other)
+    emergency.failed(other, str(refusal.value))
     emergency.brought_about()
 
     tokens = person.login.login(Login(person.email, person.password, factor=Factor.AUTHENTICATOR_APP))
