@@ -10,10 +10,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from identity.principal import AssuranceLevel
 from identity.trace import trace_id
 from workspace.navigation import entries
 from workspace.session.sessions import Session
 
+_PROVED: Final = {
+    AssuranceLevel.AAL1: "password only",
+    AssuranceLevel.AAL2: "two factors",
+    AssuranceLevel.AAL3: "security key",
+}
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 _templates: Final = Environment(
@@ -74,4 +80,9 @@ def distance(value: str | float | datetime | None) -> str:
     return f"in {text}" if seconds > 0 else f"{text} ago"
 
 
-_templates.filters.update(day_and_time=day_and_time, distance=distance)
+def proved(level: AssuranceLevel) -> str:
+    """What a login of this level proved, for people."""
+    return _PROVED[level]
+
+
+_templates.filters.update(day_and_time=day_and_time, distance=distance, proved=proved)

@@ -130,7 +130,7 @@ def test_a_step_up_asks_for_the_key_and_comes_back_with_a_word(
     assert "needs your security key, proved within the last 5 min" in page.inner_text("main")
     confirm(page, ada)
     assert "Thank you, that was you" in page.inner_text("[role=status]")
-    assert page.inner_text(".level") == "aal3"
+    assert page.inner_text(".level") == "security key"
     after = secret(page)
     assert after != before
     page.reload()

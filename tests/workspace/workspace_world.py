@@ -40,6 +40,7 @@ IMAGES: Final = CHECKOUT / "docs" / "images"
 SCREENSHOTS: Final = "TRADEPULSE_SCREENSHOTS"
 """Set to 1 to renew the pictures of the documentation."""
 
+_NAMES: Final = ("robin", "ada", "kim", "eve", "alex", "charlie", "jules", "nour", "sasha", "yuki", "wim", "zoe")
 _REALM: Final = "/tradepulse-dev"
 _PATIENCE: Final = 60.0
 _WIDTHS: Final = (640, 320)
@@ -67,6 +68,7 @@ class People:
         self._stack = stack
         self._known: dict[str, Somebody] = {}
         self._made: list[str] = []
+        self._names = iter(_NAMES)
 
     def staff(self, name: str) -> Somebody:
         """Somebody whom configs/iam names, such as `manager.one`, with a factor and with what is bound to them in
@@ -79,8 +81,7 @@ class People:
 
     def partner(self, role: str = "partner-admin", partner: str = PARTNER) -> Somebody:
         """A new member of a partner with a role there."""
-        email = f"{role.removeprefix('partner-')}.{secrets.token_hex(4)}@{partner.partition('-')[0]}.example"
-        somebody = self._account(email)
+        somebody = self._account(f"{self._name()}@{partner.partition('-')[0]}.example")
         self._made.append(somebody.id)
         admin = self._stack.admin
         places = f"{_REALM}/organizations"
@@ -98,9 +99,13 @@ class People:
 
     def anybody(self) -> Somebody:
         """An account with a factor and without any right."""
-        somebody = self._account(f"{secrets.token_hex(6)}@tradepulse.example")
+        somebody = self._account(f"{self._name()}@tradepulse.example")
         self._made.append(somebody.id)
         return somebody
+
+    def _name(self) -> str:
+        # Names that read well in a picture, and the same ones in every run.
+        return next(self._names, None) or secrets.token_hex(6)
 
     def leave(self) -> None:
         """Remove the accounts that configs/iam does not name."""

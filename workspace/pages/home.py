@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from identity.principal import AssuranceLevel
 from workspace.login.places import local
 from workspace.pages.signed_in import Person
 from workspace.render import page
+from workspace.service import Workspace, workspace_of
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def home(request: Request, person: Person) -> Response:
+async def home(request: Request, person: Person, here: Annotated[Workspace, Depends(workspace_of)]) -> Response:
     """What somebody can do here, and how they are logged in."""
-    return page(request, "home.html", person)
+    return page(request, "home.html", person, idle_seconds=here.settings.idle_seconds)
 
 
 @router.get("/signed-out")
