@@ -26,6 +26,23 @@ def test_somebody_of_staff_finds_requests_and_no_partner(staff_page: Page, look:
     look(staff_page, "home-staff")
 
 
+def test_the_keyboard_is_enough(staff_page: Page) -> None:
+    focused = "document.activeElement.innerText || document.activeElement.id"
+    staff_page.keyboard.press("Tab")
+    assert staff_page.evaluate(focused) == "Skip to the content"
+    assert staff_page.locator(".skip").bounding_box()["x"] >= 0, "what has the focus is seen"  # type: ignore[index]
+    staff_page.keyboard.press("Enter")
+    assert staff_page.evaluate("document.activeElement.id") == "content"
+    staff_page.reload()
+    reached = []
+    while len(reached) < 30 and (not reached or reached[-1] != "Ask for access"):
+        staff_page.keyboard.press("Tab")
+        reached.append(staff_page.evaluate(focused))
+    assert reached[:4] == ["Skip to the content", "TradePulse", "Log out", "Home"]
+    staff_page.keyboard.press("Enter")
+    staff_page.wait_for_url("**/access/ask")
+
+
 def test_pages_for_everybody_are_whole_without_a_login(browsers: Browsers, look: Callable[[Page, str], None]) -> None:
     page = browsers.fresh()
     page.goto("/signed-out")

@@ -71,6 +71,19 @@ async def test_a_refresh_goes_on_when_whoever_asked_is_gone(place: Place, rows: 
     assert not place.dead, "the refresh token that was used is not used again"
 
 
+async def test_a_workspace_that_stops_lets_a_refresh_land(place: Place, rows: Any) -> None:
+    place.held = threading.Event()
+    async with place.workspaces() as (window,):
+        secret = await window.opened(place.tokens(left=20))
+        asking = asyncio.create_task(window.home(secret))
+        await place.until_asked()
+        asking.cancel()
+        asyncio.get_running_loop().call_later(0.3, place.held.set)
+    async with place.workspaces() as (window,):
+        assert signed_in(await window.home(secret))
+    assert len(place.asked) == 1
+
+
 async def test_a_realm_that_hangs_takes_nobody_with_it_whose_token_is_good(place: Place, rows: Any) -> None:
     place.held = threading.Event()
     async with place.workspaces(database_connections="4") as (window,):

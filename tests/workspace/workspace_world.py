@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -204,7 +204,8 @@ class Watch:
 
     def _request(self, request: Request) -> None:
         if request.is_navigation_request():
-            self._asked.add(request.url)
+            # Without the place inside the page, which the console leaves out.
+            self._asked.add(urldefrag(request.url).url)
 
     def _said(self, page: Page, message: ConsoleMessage) -> None:
         where = message.location.get("url", "")
@@ -312,9 +313,6 @@ def look(page: Page, name: str) -> None:
     headings = page.locator("h1").count()
     if headings != 1:
         found.append(f"{headings} first headings")
-    if os.environ.get(SCREENSHOTS) == "1":
-        IMAGES.mkdir(exist_ok=True)
-        page.screenshot(path=IMAGES / f"{name}.png", full_page=True, animations="disabled")
     before = page.viewport_size
     try:
         for scheme in ("light", "dark"):
@@ -332,6 +330,9 @@ def look(page: Page, name: str) -> None:
         if before is not None:
             page.set_viewport_size(before)
     assert found == [], f"{name}: {found}"
+    if os.environ.get(SCREENSHOTS) == "1":
+        IMAGES.mkdir(exist_ok=True)
+        page.screenshot(path=IMAGES / f"{name}.png", full_page=True, animations="disabled")
 
 
 @contextmanager
