@@ -7,6 +7,7 @@ account belongs to is its e-mail address, so only a verified one is given anythi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from admin_sync.desired.parts import Parts
@@ -21,6 +22,7 @@ FIRST_ACTIONS: Final = ("UPDATE_PASSWORD", "tradepulse-choose-factor")
 
 def people(parts: Parts) -> None:
     """Every binding that is in force here, the accounts they need, and the memberships that providers keep."""
+    ended: set[Ref] = set()
     for number, binding in enumerate(parts.document.bindings.bindings):
         if parts.environment not in binding.environments:
             continue
@@ -31,6 +33,7 @@ def people(parts: Parts) -> None:
         ref, target = _grant(binding)
         present = person(parts, email, origin, ref)
         if binding.expires is not None and binding.expires <= parts.document.now:
+            ended.add(ref)
             parts.pending = [pending for pending in parts.pending if pending.ref != ref or pending.origin != origin]
             parts.warnings.append(
                 f"{ref}: expired on {binding.expires:%Y-%m-%d %H:%M} UTC and is not granted ({origin})"
@@ -41,7 +44,7 @@ def people(parts: Parts) -> None:
         elif present and not parts.has(ref):
             parts.add(ref, origin, {"user": email.lower(), **target})
     _barred(parts)
-    _keep_federated_memberships(parts)
+    _keep_federated_memberships(parts, ended)
 
 
 def _barred(parts: Parts) -> None:
@@ -96,11 +99,17 @@ def _account(ref: Ref, origin: Position, found: Resource | None) -> Resource:
     return Resource(ref, attrs, origin=origin)
 
 
-def _keep_federated_memberships(parts: Parts) -> None:
-    """Group memberships that an identity provider gave and takes away again itself."""
+def _keep_federated_memberships(parts: Parts, ended: Collection[Ref]) -> None:
+    """Group memberships that an identity provider gave and takes away again itself.
+
+    One that a binding gave and that has ended goes: nobody can tell it from the provider's, and kept it would outlive
+    its end for as long as a session. Where the provider gives it too, the next login through it gives it back.
+    """
     mapped = mapped_groups(parts)
     for ref, found in parts.current.resources.items():
         if ref.kind != BINDING or "group" not in found.attrs or "user" not in found.attrs or parts.has(ref):
+            continue
+        if ref in ended:
             continue
         if parts.document.barred(found.attrs["user"]):
             continue

@@ -10,7 +10,7 @@ from admin_sync_world import Configuration
 from admin_sync.desired import Facts, desire
 from admin_sync.desired.facts import Secret, Unknown, digest, same_secret
 from admin_sync.desired.providers import workload_alias
-from admin_sync.diff import diff
+from admin_sync.diff import Action, diff
 from admin_sync.impact import effects
 from admin_sync.load.document import scan
 from admin_sync.model import Current, Desired, Ref, Resource, index
@@ -193,6 +193,26 @@ def test_a_membership_that_a_provider_gave_stays_and_any_other_is_destroyed(conf
         current = Current(base.realm, exists=True, resources=index([*base.resources.values(), person, member]))
         plan = diff(wanted(configuration, "prod", current, given), current, IAM_ORDER)
         assert plan.empty is kept, providers
+
+
+def test_a_membership_that_a_binding_gave_goes_with_its_end_although_a_provider_could_have_given_it(
+    configuration: Configuration,
+) -> None:
+    """It would last as long as the session, and so would the role in every token that is refreshed in it."""
+    binding = "  - {subject: {user: New@x.example}, group: trading, environments: [prod], expires: "
+    ref = group_binding("new@x.example", "trading")
+    person = Resource(user("new@x.example"), {"email_verified": True, "providers": ["workforce"]}, server_id="u")
+    member = Resource(ref, {"user": "new@x.example", "group": "trading"}, server_id="u", managed=True)
+    configuration.environ = HTTPS
+    given = facts("https://idp.example", "https://ci.example")
+    current = Current("tradepulse-prod", exists=True, resources=index([person, member]))
+    configuration.edit("role_bindings.yaml", "bindings:\n", f"bindings:\n{binding}2020-01-01T00:00:00Z}}\n")
+    ended = diff(wanted(configuration, "prod", current, given), current, IAM_ORDER)
+    assert [one.action for one in ended.changes if one.ref == ref] == [Action.DELETE]
+    # Another grant of the same, which lasts, is in force.
+    configuration.edit("role_bindings.yaml", "bindings:\n", f"bindings:\n{binding}2099-01-01T00:00:00Z}}\n")
+    lasting = diff(wanted(configuration, "prod", current, given), current, IAM_ORDER)
+    assert [one.action for one in lasting.changes if one.ref == ref] == []
 
 
 def test_an_expired_binding_is_not_granted_and_said(configuration: Configuration) -> None:
