@@ -115,6 +115,17 @@ async def test_who_can_answer_instead_is_noted_also_by_a_run_after_a_crash(acces
     assert all("now: security.one@tradepulse.example" in line for line in noted)
 
 
+async def test_an_approver_leaves_and_what_they_approved_stays_valid(access_world: World, tmp_path: Path) -> None:
+    case = case_of(access_world, tmp_path, at("security.one"))
+    standing = [one for one in case.document.bindings.bindings if one.request == "REQ-000001"]
+    assert [one.by for one in standing[0].approvals if one.capacity == "security"] == [at("security.one")]
+    await taken(Bindings(), case)
+    after = Repository(repository_settings(case.settings.environ)).document()
+    assert [one for one in after.bindings.bindings if one.request == "REQ-000001"] == standing
+    assert after.barred(at("security.one"))
+    assert [one.user for one in after.bindings.former_approvers] == [at("security.one")]
+
+
 async def test_a_request_that_nobody_is_left_for_is_said(access_world: World, tmp_path: Path) -> None:
     world = access_world
     asked = await world.ask("mlops.one", payload={"role": "sre"}, environments=["dev"])

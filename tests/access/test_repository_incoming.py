@@ -66,6 +66,17 @@ def test_a_grant_and_an_edit_at_the_same_place_are_both_kept(both: Both) -> None
     assert both.take() == "unchanged"
 
 
+def test_what_a_leaver_approved_still_stands_after_an_edit_elsewhere(both: Both) -> None:
+    with opened(both.place).change("operator@tradepulse.example", "Offboard") as change:
+        change.remove(Selector(user=APPROVER))
+    former = opened(both.place).document().bindings.former_approvers
+    file = both.checkout / FILE
+    file.write_text(file.read_text() + NEW)
+    assert both.take() == "merged"
+    assert [one.user for one in former] == [APPROVER]
+    assert opened(both.place).document().bindings.former_approvers == former
+
+
 def test_what_was_taken_back_here_does_not_come_back_with_an_edit(both: Both) -> None:
     with opened(both.place).change(APPROVER, "Remove") as change:
         change.remove(Selector(user="quant.one@tradepulse.example"))
