@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from admin_sync.access.kinds import class_of
+from admin_sync.access.rules import elsewhere
 from admin_sync.holdings import Way, closure, group_roles, groups
 from admin_sync.load.document import Document
 
@@ -35,7 +36,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything on offer. `emergencies` are the emergency accounts, open for `emergency_longest` at most."""
+    """Everything on offer, and where. `emergencies` are emergency accounts, open for `emergency_longest` at most."""
 
     environments: tuple[str, ...]
     roles: tuple[Offer, ...]
@@ -45,14 +46,17 @@ class Catalogue:
     emergency_longest: timedelta
 
 
-def catalogue(document: Document) -> Catalogue:
-    """What the policies let people ask for. Groups that give no role are left out: nobody could agree to one."""
+def catalogue(document: Document, realm: str) -> Catalogue:
+    """What the policies let people ask for who log in to the realm of an environment.
+
+    Groups that give no role are left out: nobody could agree to one.
+    """
     roles = tuple(
         _offer(document, name, role.description, closure(document, name)) for name, role in document.roles.roles.items()
     )
     given = ((path, group_roles(document, path)) for path in groups(document))
     return Catalogue(
-        environments=tuple(document.environments),
+        environments=tuple(one for one in document.environments if not elsewhere(document, realm, (one,))),
         roles=roles,
         groups=tuple(_offer(document, path, f"Gives {', '.join(ways)}.", ways) for path, ways in given if ways),
         rules=tuple(

@@ -426,5 +426,10 @@ async def test_a_partners_people_learn_nothing_of_the_platforms_roles_and_approv
     for path in ("/access/v1/requests", "/access/v1/requests/preview"):
         reply = await world.http.post(path, json=wish(payload={"role": "super_admin"}), headers=partner)
         assert (reply.status_code, "tradepulse.example" in reply.text) == (403, False)
+    assert (await world.http.get("/access/v1/catalogue", headers=partner)).status_code == 403
     # Whoever works here and belongs to a partner as well still asks for access.
-    await world.ask("newcomer", headers=world.auth("newcomer", organization=organization))
+    both = world.auth("newcomer", organization=organization)
+    await world.ask("newcomer", headers=both)
+    offered = (await world.http.get("/access/v1/catalogue", headers=both)).json()
+    assert "super_admin" in {one["name"] for one in offered["roles"]}
+    assert (offered["environments"], offered["sees_all"]) == (["dev", "staging"], False)

@@ -97,7 +97,8 @@ def test_what_a_request_is_about_is_said_in_words(request_: dict[str, Any], said
 
 
 def test_what_is_offered_is_what_the_configuration_has_with_its_longest_times() -> None:
-    found = catalogue(load(CHECKOUT / "configs" / "iam", ENVIRON))
+    document = load(CHECKOUT / "configs" / "iam", ENVIRON)
+    found = catalogue(document, "dev")
     roles = {one.name: one for one in found.roles}
     assert roles["sre"].longest.total_seconds() == 8 * 3600
     assert roles["quant"].longest.days == 90
@@ -109,3 +110,6 @@ def test_what_is_offered_is_what_the_configuration_has_with_its_longest_times() 
     assert "platform-owners" not in groups
     assert [one.name for one in found.rules] == ["build-or-run"]
     assert found.emergencies == ("break-glass-1", "break-glass-2")
+    # What keeps roles of a realm out is not asked for there.
+    assert found.environments == ("dev", "staging")
+    assert catalogue(document, "prod").environments == ("dev", "staging", "prod")

@@ -54,15 +54,18 @@ class CatalogueShown(BaseModel):
 @router.get(
     "/catalogue",
     summary="See what can be asked for",
-    description="Roles, groups, environments and rules as they are now. For people of the platform; members of a "
-    "partner are given their roles inside it.",
+    description="Roles, groups, environments and rules as they are now. For people of the platform; a partner's "
+    "people are given their roles inside it.",
     responses=problems(),
 )
 async def read_catalogue(caller: Person, access: Service) -> CatalogueShown:
     """Lists what can be asked for."""
-    if caller.organizations:
+    known = await access.desk.configured.known()
+    async with access.desk.transaction() as ledger:
+        speakers = known.facts(await ledger.now()).speakers
+    if caller.organizations and not speakers.employed(caller.email or ""):
         raise forbidden()
-    found = catalogue((await access.desk.configured.known()).document)
+    found = catalogue(known.document, caller.environment)
     return CatalogueShown(
         environments=found.environments,
         roles=tuple(map(_offer, found.roles)),
