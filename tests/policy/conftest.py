@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -23,13 +24,13 @@ def opa() -> Path:
     return find_opa()
 
 
-@pytest.fixture(scope="session")
-def start_opa(opa: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningOpa]]:
-    """Start an OPA with further arguments of `opa run --server`; all end with the test run."""
+@contextmanager
+def starting(opa: Path, folders: pytest.TempPathFactory) -> Iterator[Callable[..., RunningOpa]]:
+    """A function that starts an OPA with further arguments of `opa run --server`; all end on the way out."""
     started: list[RunningOpa] = []
 
     def start(*arguments: str | Path) -> RunningOpa:
-        log = tmp_path_factory.mktemp("opa") / "opa.log"
+        log = folders.mktemp("opa") / "opa.log"
         address = f"127.0.0.1:{unused_port()}"
         command: list[str | Path] = [opa, "run", "--server", "--addr", address, "--disable-telemetry", *arguments]
         with log.open("wb") as output:
@@ -48,9 +49,25 @@ def start_opa(opa: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         server.eventually(answers)
         return server
 
-    yield start
-    for server in started:
-        server.end()
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.end()
+
+
+@pytest.fixture
+def start_opa(opa: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningOpa]]:
+    """Start an OPA that ends with the test: one that goes on would ask for ever for a bundle that nobody serves."""
+    with starting(opa, tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def start_lasting_opa(opa: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningOpa]]:
+    """Start an OPA that many tests share."""
+    with starting(opa, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture

@@ -152,8 +152,8 @@ def questions(now: int) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def server(start_opa: Callable[..., RunningOpa]) -> RunningOpa:
-    return start_opa(POLICY)
+def server(start_lasting_opa: Callable[..., RunningOpa]) -> RunningOpa:
+    return start_lasting_opa(POLICY)
 
 
 # The policy, the clock and the questions travel in the input, so that one server judges every example.
