@@ -28,6 +28,9 @@ from admin_sync.load.document import Document
 from admin_sync.load.scalars import GroupPath, Name
 from admin_sync.load.schema import RequestClass
 
+_NOBODY: Final = ("nobody at all",)
+"""Owners that no group can be called, so that the need is never answered."""
+
 
 class Payload(BaseModel):
     """What a kind carries besides what all requests have. Plain JSON, no fractions: it is hashed."""
@@ -147,8 +150,9 @@ def _needs(document: Document, asked: Asked, approvals: list[str]) -> tuple[Need
     for capacity in approvals:
         if capacity in sources and sources[capacity].source == "role_owners":
             owned = list(_owner_needs(document, asked))
-            # A group that gives no role has no owner who could be asked; nobody else answers for it either.
-            found += [Need(capacity, one.owners) for one in owned] or [Need(capacity, ("nobody",))]
+            # A role without an owner, or a group that gives none, has nobody who could be asked; a need without
+            # owners would be answered by the owner of anything.
+            found += [Need(capacity, one.owners or _NOBODY) for one in owned] or [Need(capacity, _NOBODY)]
         else:
             found.append(Need(capacity))
     return tuple(found)
@@ -224,7 +228,7 @@ def _bypass_needs(document: Document, asked: Asked) -> tuple[Need, ...]:
     owners = {owner for role in held if role in document.roles.roles for owner in document.roles.roles[role].owners}
     sources = document.policies.access_requests.approvers
     return tuple(
-        Need(capacity, tuple(sorted(owners)) or ("nobody",))
+        Need(capacity, tuple(sorted(owners)) or _NOBODY)
         if capacity in sources and sources[capacity].source == "role_owners"
         else Need(capacity)
         for capacity in document.policies.break_glass.mfa_bypass.approvals

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from admin_sync.access.chain import Need, Voice, missing
 from admin_sync.access.request import Approval, MalformedRequest, Record, Request, read_content
-from admin_sync.access.rules import Facts, needs_of, refusals, still_refused
+from admin_sync.access.rules import Facts, matter_of, needs_of, refusals, still_refused
 from admin_sync.access.speakers import Matter, Speakers
 from admin_sync.access.state import State
 from admin_sync.access.verified import problems
@@ -221,6 +221,17 @@ def test_an_owner_that_is_no_group_is_said_and_its_role_can_be_asked_of_nobody()
     assert "platform-owners" in remark
     assert "viewer, sre" in remark
     assert "no-approver" in codes(asked(), facts=Facts(document, Speakers(document, PEOPLE, NOW), NOW))
+
+
+def test_a_role_without_owners_is_not_approved_by_the_owner_of_another_one() -> None:
+    viewer = DOCUMENT.roles.roles["viewer"].model_copy(update={"owners": []})
+    roles = DOCUMENT.roles.model_copy(update={"roles": {**DOCUMENT.roles.roles, "viewer": viewer}})
+    document = replace(DOCUMENT, roles=roles)
+    facts = Facts(document, Speakers(document, PEOPLE, NOW), NOW)
+    voice = facts.speakers.voice(at("owner.one"), "system_owner", matter_of(asked()))
+    assert voice is not None
+    assert not any(voice.answers(need) for need in needs_of(facts, asked()))
+    assert "no-approver" in codes(asked(), facts=facts)
 
 
 def test_somebody_who_is_barred_neither_gets_nor_gives() -> None:
