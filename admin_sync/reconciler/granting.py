@@ -10,6 +10,7 @@ meantime (an offboarding, an operator) comes back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -154,10 +155,17 @@ def _committed(
 
 
 def others(requests: Requests, document: Document, roster: Roster | None, request: Request) -> Sequence[Request]:
-    """What else was approved for the same person and may not be in the file yet."""
-    person = Speakers(document, roster, document.now).person(request.subject)
-    found = requests.of_person(person)
-    return [one.request for one in found if one.state is State.APPROVED and one.request.number != request.number]
+    """What else was approved for the same person and may not be in the file yet; of grants those that can be any."""
+    speakers = Speakers(document, roster, document.now)
+    found = []
+    for one in requests.of_person(speakers.person(request.subject)):
+        if one.state is not State.APPROVED or one.request.number == request.number:
+            continue
+        with suppress(Unfit):
+            if one.request.kind in KINDS:
+                binding_of(one, speakers)
+            found.append(one.request)
+    return found
 
 
 def _target(request: Request) -> str:

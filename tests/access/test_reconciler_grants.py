@@ -135,6 +135,24 @@ def test_what_was_taken_back_before_its_status_was_written_does_not_come_back(ro
     assert "REQ-001003" not in room.text
 
 
+def test_what_nobody_could_have_asked_for_stops_no_other_request(room: Room) -> None:
+    """Whoever takes the access service over can write rows; they must not be able to stop what ends and closes."""
+    for number in (1010, 1011, 1012):
+        room.base.approved(number)
+    room.base.sql("ALTER TABLE access.request DISABLE TRIGGER USER")
+    forged = "UPDATE access.request SET content = $2, hash = encode(sha256(convert_to($2, 'UTF8')), 'hex')"
+    content = room.base.sql("SELECT content FROM access.request WHERE number = 1010")[0]["content"]
+    room.base.sql(f"{forged} WHERE number = $1", 1010, content.replace(":", ": ", 1))
+    content = room.base.sql("SELECT content FROM access.request WHERE number = 1011")[0]["content"]
+    room.base.sql(f"{forged} WHERE number = $1", 1011, content.replace('"role":"viewer"', '"rule":["viewer"]'))
+    room.base.sql("ALTER TABLE access.request ENABLE TRIGGER USER")
+    due = room.due()
+    assert [one.request.number for one in due] == [1011, 1012]
+    assert isinstance(room.grant(due[1]), Granted), room.base.result(1012)
+    assert room.grant(due[0]) is None
+    assert room.base.state(1011) == "failed"
+
+
 def test_a_request_that_is_cancelled_while_it_waits_for_the_repository_is_never_committed(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

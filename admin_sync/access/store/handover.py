@@ -20,8 +20,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
+import structlog
 
-from admin_sync.access.request import Record
+from admin_sync.access.request import MalformedRequest, Record
 from admin_sync.access.settings import DatabaseSettings
 from admin_sync.access.state import PENDING, By, State, may_move
 from admin_sync.access.store.database import Database, DatabaseUnavailable
@@ -29,6 +30,8 @@ from admin_sync.access.store.ledger import Ledger
 from admin_sync.access.store.rows import APPROVALS, COLUMNS, record
 from identity.audit.event import AuditEvent
 from identity.secret import read_secret
+
+_log = structlog.get_logger("admin_sync.access")
 
 CHANNEL: Final = "access_requests"
 
@@ -167,7 +170,7 @@ class Handover:
         async with self._database.transaction() as connection:
             rows: Sequence[asyncpg.Record] = await connection.fetch(statement, *values)
             approvals = await connection.fetch(APPROVALS, [row["number"] for row in rows]) if rows else []
-        return [record(row, approvals) for row in rows]
+        return [known for row in rows if (known := _legible(row, approvals)) is not None]
 
     def _event(self, event: str, outcome: str, known: Record, reason: str | None = None) -> AuditEvent:
         request = known.request
@@ -179,6 +182,15 @@ class Handover:
             resource=f"{request.id} for {request.subject}",
             reason=reason,
         )
+
+
+def _legible(row: asyncpg.Record, approvals: Sequence[asyncpg.Record]) -> Record | None:
+    """The request, None for a text that no program of ours wrote: it can never take effect, and stops no other."""
+    try:
+        return record(row, approvals)
+    except MalformedRequest as problem:
+        _log.critical("request.malformed", number=row["number"], problem=str(problem))
+        return None
 
 
 __all__ = ["CHANNEL", "DatabaseUnavailable", "Handover"]
