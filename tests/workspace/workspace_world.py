@@ -204,7 +204,7 @@ class Watch:
 
     def _request(self, request: Request) -> None:
         if request.is_navigation_request():
-            # Without the place inside the page, which the console leaves out.
+            # Without the place inside the page, which the console may have or leave out.
             self._asked.add(urldefrag(request.url).url)
 
     def _said(self, page: Page, message: ConsoleMessage) -> None:
@@ -212,7 +212,7 @@ class Watch:
         if message.type not in ("error", "warning") or not (where or page.url).startswith(self._origin):
             return
         # A page that says no is one that was asked for, and a test looks at it; a style sheet that is missing is not.
-        if "Failed to load resource" in message.text and where in self._asked:
+        if "Failed to load resource" in message.text and urldefrag(where).url in self._asked:
             return
         self.complaints.append(f"{message.type}: {message.text} at {urlsplit(page.url).path}")
 
