@@ -10,6 +10,7 @@ same outcomes, writes the same evidence and closes.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -31,7 +32,7 @@ from admin_sync.errors import Interrupted, Refused
 from admin_sync.load.document import Document
 from admin_sync.load.schema.bindings import Binding
 from admin_sync.model import Json
-from admin_sync.repository import Repository, Selector
+from admin_sync.repository import Change, Repository, Selector
 from admin_sync.roster import Employee, Roster, implausible
 
 TRAILER: Final = "Certification"
@@ -174,13 +175,38 @@ def _commit(repository: Repository, held: Held, found: list[Outcome]) -> tuple[s
     with repository.change(
         author, summary, trailers={TRAILER: quarter}, branch=f"certification-{quarter.lower()}"
     ) as change:
-        gone = {key_of(one) for one in change.remove(Keys(keys=taken))}
+        ended = _ended(change, taken)
+        gone = ended | {key_of(one) for one in change.remove(Keys(keys=taken - ended))}
         for reviewer in sorted(said):
             change.trailer("Decided-by", reviewer)
         if gone != taken:
             raise Interrupted("role_bindings.yaml changed while the campaign was closed; a re-run is safe")
     made = change.committed
     return (None, None) if made is None else (made.commit, made.pull_request)
+
+
+def _ended(change: Change, taken: frozenset[str]) -> frozenset[str]:
+    """Give an end to what is not taken out at once; the keys of it.
+
+    A membership whose line is gone might be the gift of an identity provider that may give this group, and would stay.
+    With an end on record it leaves Keycloak, and then the file (`admin_sync/reconciler/ending.py`).
+    """
+    document = change.document
+    providers = document.roles.identity_providers.values()
+    given = {path for one in providers for path in one.group_mappings.values()}
+    rounds: list[set[str]] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    for one in document.bindings.bindings:
+        if key_of(one) in taken and one.group in given and (one.expires is None or one.expires > document.now):
+            who = (one.subject.user.lower(), one.target)
+            if seen[who] == len(rounds):
+                rounds.append(set())
+            rounds[seen[who]].add(key_of(one))
+            seen[who] += 1
+    for number, keys in enumerate(rounds):
+        # Two lines of one person and group would be the same line twice if they had the same end.
+        change.shorten(Keys(keys=frozenset(keys)), document.now - timedelta(microseconds=number + 1))
+    return frozenset(key for keys in rounds for key in keys)
 
 
 def _did_it(repository: Repository, commit: str, found: list[Outcome]) -> None:

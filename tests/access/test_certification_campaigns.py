@@ -107,7 +107,9 @@ class World:
         return await run.closed(self.office, self.repository, QUARTER, key=self.key, out=self.out, allowed=allowed)
 
     def holders(self) -> list[str]:
-        return [one.subject.user.partition("@")[0] for one in self.repository.document().bindings.bindings]
+        document = self.repository.document()
+        live = [one for one in document.bindings.bindings if one.expires is None or one.expires > document.now]
+        return [one.subject.user.partition("@")[0] for one in live]
 
     async def trail(self) -> list[tuple[str, str]]:
         rows = await self.app.rows("SELECT event, outcome FROM access.audit ORDER BY seq")
@@ -253,6 +255,24 @@ async def test_what_nobody_decided_about_is_left_in_the_end_and_said(world: Worl
     fates = closed.report["figures"]["fates"]
     assert (fates["undecided"], fates["revoked_undecided"]) == (4, 1)
     assert "cy" not in world.holders()
+
+
+async def test_a_group_that_a_provider_may_give_too_is_given_an_end_so_that_keycloak_lets_go_of_it(
+    world: World,
+) -> None:
+    items = await world.open()
+    assert await world.say("boss", items["ann"], Verdict.REVOKE) == "taken"
+    for name in ("ben", "cy", "sam", "sue"):
+        assert await world.say("boss", items[name]) == "taken"
+    given = [one.group for one in world.repository.document().bindings.bindings if one.subject.user == address("ann")]
+    closed = await world.close()
+    assert closed.report["figures"]["fates"]["revoked"] == 1
+    document = world.repository.document()
+    left = [one for one in document.bindings.bindings if one.subject.user == address("ann")]
+    assert [(one.group, one.expires is not None and one.expires <= document.now) for one in left] == [
+        (one, True) for one in given if one is not None
+    ]
+    assert given != [None]
 
 
 async def test_a_run_that_was_killed_after_its_commit_ends_with_the_same_evidence(world: World, tmp_path: Path) -> None:
