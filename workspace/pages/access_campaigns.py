@@ -31,10 +31,10 @@ async def campaigns(request: Request, person: Person, here: Here) -> Response:
 
 @router.get("/{quarter}")
 async def campaign(
-    request: Request, quarter: str, person: Person, here: Here, *, after: int = 0, which: str = ""
+    request: Request, quarter: str, person: Person, here: Here, *, after: str = "", which: str = ""
 ) -> Response:
     """What of a campaign waits for my word; or all of it that I have a say in, hold, or decided."""
-    return await _shown(request, person, here, quarter, after=after, everything=which == "all")
+    return await _shown(request, person, here, quarter, after=_start(after), everything=which == "all")
 
 
 @router.post("/{quarter}/decisions")
@@ -73,7 +73,7 @@ async def _shown(
     told: Mapping[str, str] | None = None,
     error: str | None = None,
 ) -> Response:
-    query = {"after": str(max(after, 0)), **({} if everything else {"undecided": "true"})}
+    query = {"after": str(after), **({} if everything else {"undecided": "true"})}
     found = await here.access.get(person.token, "campaigns", quarter, "items", query=query)
     listed = (await here.access.get(person.token, "campaigns"))["campaigns"]
     return page(
@@ -88,6 +88,11 @@ async def _shown(
         told=told or {},
         error=error,
     )
+
+
+def _start(after: str) -> int:
+    """Where a page of items begins; from the first for what is no such place."""
+    return int(after) if after.isascii() and after.isdigit() and len(after) <= 6 else 0
 
 
 def _item(one: Mapping[str, Any]) -> dict[str, Any]:
