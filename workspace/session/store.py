@@ -14,7 +14,7 @@ import structlog
 _log = structlog.get_logger("workspace.session")
 
 _TOUCH_SECONDS: Final = 60
-_WAIT_SECONDS: Final = 5.0
+_WAIT_SECONDS: Final = 3.0
 """How long a request waits for a connection of the pool."""
 
 
