@@ -277,6 +277,9 @@ def test_an_emergency_from_seal_to_the_next_seal(stack: Stack, emergency: Emerge
     with emergency.repository.change("operator@tradepulse.example", "No more of it") as change:
         for one in (person, stranger):
             change.remove(Selector(user=one.email))
+    for one in (person, stranger):
+        # Nobody's plan has to take away from them what no file says any more.
+        stack.admin.delete(f"{one.path}/users/{one.id}")
 
 
 def _world(emergency: Emergency) -> Any:

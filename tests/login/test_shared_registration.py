@@ -77,7 +77,8 @@ def test_the_web_logs_in_at_each_kind_of_address(
 ) -> None:
     person, factor = app_person
     (client,) = realm.admin.get(f"{realm.path}/clients", clientId=CLIENT)
-    ends = {"ui": "8400/auth/callback", "admin": "8400/admin/auth/callback", "cli": "127.0.0.1/callback"}
+    workspace = stack.urls["workspace"]
+    ends = {"ui": f"{workspace}/auth/callback", "admin": "/admin/auth/callback", "cli": "//127.0.0.1/callback"}
     (redirect_uri,) = [uri for uri in client["redirectUris"] if uri.endswith(ends[kind])]
     if kind == "cli":
         redirect_uri = redirect_uri.replace("127.0.0.1", "127.0.0.1:49152")
