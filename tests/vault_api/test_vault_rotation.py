@@ -455,7 +455,11 @@ async def test_whatever_is_sealed_is_moved_in_whichever_table_it_is(
         "JOIN pg_attribute a ON a.attrelid = c.oid "
         "WHERE c.relnamespace = 'vault'::regnamespace AND c.relkind = 'r' AND a.attname LIKE '%sealed' GROUP BY 1"
     )
-    assert {row["relname"]: set(row["names"]) for row in columns} == {table.name: set(table.values) for table in SEALED}
+    # Emergency credentials are sealed by the root key itself and again with every opening; retire-root waits for them
+    # (test_vault_break_glass.py).
+    assert {row["relname"]: set(row["names"]) for row in columns if row["relname"] != "break_glass"} == {
+        table.name: set(table.values) for table in SEALED
+    }
     store(vault, world, partner)
     # The pins of a fresh partner are under the first root key or a later one; rows are sealed as it is now.
     key = await many_rows(world, superuser, partner, 1)

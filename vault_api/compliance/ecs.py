@@ -42,6 +42,10 @@ CLASSES: Mapping[str, Class] = {
     "legacy.switch": Class("configuration", "change"),
     "legacy.read": Class("api", "access"),
     "legacy.backfill": Class("database", "change"),
+    "break_glass.seal": Class("iam", "creation"),
+    "break_glass.sealed": Class("iam", "change"),
+    "break_glass.release": Class("iam", "access"),
+    "break_glass.read": Class("iam", "info"),
     "token.rejected.summary": Class("authentication", "start"),
 }
 """Events that are spelt out; the families below hold for the rest."""
@@ -57,6 +61,7 @@ FAMILIES: Mapping[str, Class] = {
     "token": Class("authentication", "start"),
     "audit": Class("file", "change"),
     "legacy": Class("configuration", "change"),
+    "break_glass": Class("iam", "change"),
 }
 """By the first word of an event."""
 
