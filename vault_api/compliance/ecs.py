@@ -39,6 +39,7 @@ CLASSES: Mapping[str, Class] = {
     "lease.read": Class("iam", "info"),
     "lease.list": Class("iam", "info"),
     "digest.read": Class("api", "access"),
+    "offers.read": Class("iam", "info"),
     "legacy.switch": Class("configuration", "change"),
     "legacy.read": Class("api", "access"),
     "legacy.backfill": Class("database", "change"),
