@@ -118,9 +118,10 @@ def reachable_copy(account: Account | None, tree: Path, home: Path, *, beside: I
         unfinished = home / f"{tree.name}.copying.{os.getpid()}"
         for each in trees:
             shutil.copytree(each, unfinished / each.relative_to(root), symlinks=True)
-        # The parents that copytree made in between take our umask, which may be closed to the account.
-        for made in (unfinished, *(path for path in unfinished.rglob("*") if path.is_dir())):
-            made.chmod(0o755)
+        # Parents that copytree made in between take our umask, and so did every file when it was installed: both may be
+        # closed to the account. These are programs and libraries that anybody may read.
+        for made in (unfinished, *(path for path in unfinished.rglob("*") if not path.is_symlink())):
+            made.chmod(0o755 if made.is_dir() or made.stat().st_mode & 0o100 else 0o644)
         unfinished.rename(copy)
     return copy / tree.relative_to(root)
 
