@@ -59,6 +59,21 @@ def test_programs_behind_a_closed_door_are_copied_once(closed: Path, tmp_path_fa
     assert list(home.iterdir()) == [once]
 
 
+def test_what_was_installed_under_a_closed_umask_can_be_read_as_a_copy(
+    closed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tree = closed / "pginstall"
+    tree.mkdir()
+    for name, mode in (("program", 0o700), ("library", 0o600)):
+        (tree / name).write_text(name)
+        (tree / name).chmod(mode)
+    (tree / "link").symlink_to("library")
+    copy = reachable_copy(STRANGER, tree, tmp_path_factory.mktemp("home"))
+    modes = {name: (copy / name).stat().st_mode & 0o777 for name in ("program", "library")}
+    assert modes == {"program": 0o755, "library": 0o644}
+    assert (copy / "link").is_symlink()
+
+
 def test_the_copied_programs_of_postgresql_find_their_libraries(
     closed: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
