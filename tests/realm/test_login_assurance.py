@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stack.login import BrowserLogin, LoginFailed
+from stack.login.key import plugged_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -122,7 +123,7 @@ class Autofilled(BrowserLogin):
     """Clicks on nothing and types nothing: the browser offers its passkey on the page for the password by itself."""
 
     def _walk(self, page: Page, url: str, redirect: Redirect, login: Login) -> dict[str, str]:
-        with self._key_plugged_in(page):
+        with plugged_in(page, self.factor, passkey=True):
             page.goto(url)
             redirect.arrived.wait(30)
         if redirect.answer is None:

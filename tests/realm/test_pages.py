@@ -149,6 +149,6 @@ def test_a_step_up_says_who_asks_and_why_and_a_usual_second_step_does_not(
     assert "You are logged in already. tradepulse-cli asks you to log in once more" in said
     assert problems() == []
 
-    page.goto(address(realm, acr_values="aal3"))
+    page.goto(address(realm, acr_values="aal2", max_age="0"))
     said = page.locator(".pf-v5-c-alert").inner_text()
     assert "tradepulse-cli asks you to confirm that it is you" in said
