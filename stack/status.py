@@ -36,6 +36,7 @@ def welcome(layout: Layout) -> list[str]:
     return [
         f"Keycloak    {urls['keycloak']}/realms/tradepulse-dev/.well-known/openid-configuration",
         f"vault-api   {urls['vault']}/openapi.json",
+        f"workspace   {urls['workspace']}  (where partners link brokers and staff ask for access)",
         f"DMZ proxy   {urls['proxy']}/v1/  (the vault behind the token exchange; docs/dmz.md)",
         f"OPA         {urls['opa']}",
         f"providers   {urls['neighbours']}/workforce  (OpenID providers of others, played by a real server)",
