@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from alembic import context
-from sqlalchemy import Connection, text
+from identity.revisions import environment
 
-connection: Connection = context.config.attributes["connection"]
-
-# Alembic keeps its version table in the schema that the first revision would otherwise have to make.
-connection.execute(text("CREATE SCHEMA IF NOT EXISTS vault"))
-context.configure(connection=connection, target_metadata=None, version_table_schema="vault")
-with context.begin_transaction():
-    context.run_migrations()
+environment("vault")

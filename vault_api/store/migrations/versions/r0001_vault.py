@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault_api.store.migrations.script import run_script
+from identity.revisions import run_script
 
 revision = "0001"
 down_revision = None
@@ -11,5 +11,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_script("0001_tables.sql")
-    run_script("0001_functions.sql")
+    run_script("vault_api.store.migrations", "0001_tables.sql")
+    run_script("vault_api.store.migrations", "0001_functions.sql")

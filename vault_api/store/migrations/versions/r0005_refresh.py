@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault_api.store.migrations.script import run_script
+from identity.revisions import run_script
 
 revision = "0005"
 down_revision = "0004"
@@ -11,4 +11,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_script("0005_refresh.sql")
+    run_script("vault_api.store.migrations", "0005_refresh.sql")

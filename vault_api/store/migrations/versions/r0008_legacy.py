@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault_api.store.migrations.script import run_script
+from identity.revisions import run_script
 
 revision = "0008"
 down_revision = "0007"
@@ -11,5 +11,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_script("0008_legacy.sql")
-    run_script("0008_digest.sql")
+    run_script("vault_api.store.migrations", "0008_legacy.sql")
+    run_script("vault_api.store.migrations", "0008_digest.sql")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault_api.store.migrations.script import run_script
+from identity.revisions import run_script
 
 revision = "0011"
 down_revision = "0010"
@@ -11,4 +11,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_script("0011_break_glass.sql")
+    run_script("vault_api.store.migrations", "0011_break_glass.sql")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from admin_sync.access.store.migrations.script import run_script
+from identity.revisions import run_script
 
 revision = "0001"
 down_revision = None
@@ -11,4 +11,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_script("0001_requests.sql")
+    run_script("admin_sync.access.store.migrations", "0001_requests.sql")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from admin_sync.access.store.migrations.script import run_script
+from identity.revisions import run_script
 
 revision = "0003"
 down_revision = "0002"
@@ -11,4 +11,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_script("0003_break_glass.sql")
+    run_script("admin_sync.access.store.migrations", "0003_break_glass.sql")
