@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from identity.secret import Secret, SecretUnreadable, read_secret
 from identity.verify import TokenPolicy
 
-__all__ = ["IdentitySettings", "Secret", "SecretUnreadable", "read_secret"]
+__all__ = ["IdentitySettings", "Secret", "SecretUnreadable", "database_url", "listen_address", "read_secret"]
 
 _ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _NOT_IN_NODE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -123,3 +123,20 @@ class IdentitySettings(BaseSettings):
         if len(key) != 32:
             raise SecretUnreadable(f"{name}: {self.audit_mac_key_file} must hold 64 hexadecimal digits")
         return key
+
+
+def listen_address(bind: str, name: str, *, port: int) -> tuple[str, int]:
+    """Host and port to listen on, from `host:port`. Raises ValueError, which says `name` and its usual `port`."""
+    host, _, given = bind.rpartition(":")
+    if not host or not given.isdigit() or not 0 < int(given) < 65536:
+        raise ValueError(f"{name} is host:port, for instance 127.0.0.1:{port}")
+    return host.strip("[]"), int(given)
+
+
+def database_url(value: str) -> str:
+    """An address of PostgreSQL without a password, which belongs into a file. Raises ValueError."""
+    if not value.startswith("postgresql://"):
+        raise ValueError("must begin with postgresql://")
+    if ":" in value.removeprefix("postgresql://").partition("@")[0] and "@" in value:
+        raise ValueError("must hold no password; put it into a file and name that file instead")
+    return value

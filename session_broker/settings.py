@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from identity.settings import IdentitySettings
+from identity.settings import IdentitySettings, listen_address
 
 
 class BrokerSettings(IdentitySettings):
@@ -99,7 +99,4 @@ class BrokerSettings(IdentitySettings):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on. Raises `ValueError`."""
-        host, _, port = self.bind.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError("SESSION_BROKER_BIND must be host:port, such as 127.0.0.1:8300")
-        return host.strip("[]"), int(port)
+        return listen_address(self.bind, "SESSION_BROKER_BIND", port=8300)

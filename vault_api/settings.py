@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from identity.settings import IdentitySettings
+from identity.settings import IdentitySettings, database_url, listen_address
 from vault_api.kms.settings import KmsSettings
 
 
@@ -70,7 +70,7 @@ class VaultSettings(IdentitySettings, KmsSettings):
     @field_validator("database_url", "rotator_url")
     @classmethod
     def _no_password_in_url(cls, value: str | None) -> str | None:
-        return None if value is None else _database_url(value)
+        return None if value is None else database_url(value)
 
     @field_validator("link_redirect_uris", mode="before")
     @classmethod
@@ -85,12 +85,12 @@ class VaultSettings(IdentitySettings, KmsSettings):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on. Raises ValueError when VAULT_BIND is not `host:port`."""
-        return _address(self.bind, "VAULT_BIND")
+        return listen_address(self.bind, "VAULT_BIND", port=8200)
 
     @property
     def worker_address(self) -> tuple[str, int]:
         """Host and port of a worker. Raises ValueError when VAULT_WORKER_BIND is not `host:port`."""
-        return _address(self.worker_bind, "VAULT_WORKER_BIND")
+        return listen_address(self.worker_bind, "VAULT_WORKER_BIND", port=8201)
 
 
 class MigrationSettings(BaseSettings):
@@ -104,7 +104,7 @@ class MigrationSettings(BaseSettings):
     @field_validator("owner_url")
     @classmethod
     def _no_password_in_url(cls, value: str) -> str:
-        return _database_url(value)
+        return database_url(value)
 
 
 class RecoverySettings(BaseSettings):
@@ -118,7 +118,7 @@ class RecoverySettings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _no_password_in_url(cls, value: str) -> str:
-        return _database_url(value)
+        return database_url(value)
 
 
 class KmsInitSettings(BaseSettings):
@@ -127,18 +127,3 @@ class KmsInitSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True, frozen=True)
 
     kms_file: Path = Field(validation_alias="VAULT_KMS_FILE")
-
-
-def _address(bind: str, name: str) -> tuple[str, int]:
-    host, separator, port = bind.rpartition(":")
-    if not separator or not port.isdigit() or not host:
-        raise ValueError(f"{name} is host:port, for instance 127.0.0.1:8200")
-    return host.strip("[]"), int(port)
-
-
-def _database_url(value: str) -> str:
-    if not value.startswith("postgresql://"):
-        raise ValueError("must begin with postgresql://")
-    if ":" in value.removeprefix("postgresql://").partition("@")[0] and "@" in value:
-        raise ValueError("must hold no password; put it into a file and name that file instead")
-    return value

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from identity.settings import IdentitySettings
+from identity.settings import IdentitySettings, database_url, listen_address
 
 
 class WorkspaceSettings(IdentitySettings):
@@ -45,6 +45,11 @@ class WorkspaceSettings(IdentitySettings):
             raise ValueError("must be an http or https URL without a trailing slash")
         return value
 
+    @field_validator("database_url", "owner_database_url")
+    @classmethod
+    def _no_password_in_url(cls, value: str | None) -> str | None:
+        return None if value is None else database_url(value)
+
     @field_validator("url")
     @classmethod
     def _is_an_origin(cls, value: str) -> str:
@@ -61,7 +66,4 @@ class WorkspaceSettings(IdentitySettings):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on. Raises `ValueError`."""
-        host, _, port = self.bind.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError("WORKSPACE_BIND must be host:port, such as 127.0.0.1:8400")
-        return host.strip("[]"), int(port)
+        return listen_address(self.bind, "WORKSPACE_BIND", port=8400)

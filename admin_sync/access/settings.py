@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from identity.settings import IdentitySettings
+from identity.settings import IdentitySettings, database_url, listen_address
 
 
 class DatabaseSettings(BaseSettings):
@@ -24,7 +24,7 @@ class DatabaseSettings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _no_password_in_url(cls, value: str) -> str:
-        return _database_url(value)
+        return database_url(value)
 
 
 def operator_database(environ: Mapping[str, str]) -> DatabaseSettings:
@@ -58,10 +58,7 @@ class AccessSettings(IdentitySettings, DatabaseSettings):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on. Raises ValueError when ACCESS_BIND is not `host:port`."""
-        host, separator, port = self.bind.rpartition(":")
-        if not separator or not port.isdigit() or not host:
-            raise ValueError("ACCESS_BIND is host:port, for instance 127.0.0.1:8500")
-        return host.strip("[]"), int(port)
+        return listen_address(self.bind, "ACCESS_BIND", port=8500)
 
 
 class MigrationSettings(BaseSettings):
@@ -75,12 +72,4 @@ class MigrationSettings(BaseSettings):
     @field_validator("owner_url")
     @classmethod
     def _no_password_in_url(cls, value: str) -> str:
-        return _database_url(value)
-
-
-def _database_url(value: str) -> str:
-    if not value.startswith("postgresql://"):
-        raise ValueError("must begin with postgresql://")
-    if ":" in value.removeprefix("postgresql://").partition("@")[0] and "@" in value:
-        raise ValueError("must hold no password; put it into a file and name that file instead")
-    return value
+        return database_url(value)
