@@ -62,7 +62,9 @@ async def callback(request: Request, here: Here) -> Response:
         raise lost() from None
     except LoginFailed as problem:
         _log.info("login.failed", code=problem.code.value)
+        here.metrics.logins.labels("failure").inc()
         raise failed(problem) from None
+    here.metrics.logins.labels("success").inc()
     response = RedirectResponse(attempt.back_to, 303)
     cookie.give(response, cookie.SESSION, secret)
     return response
