@@ -148,6 +148,7 @@ async def _say_yes(case: Case, voice: Voice, comment: str | None) -> None:
             acr=principal.assurance_level.value,
             auth_time=principal.auth_time or 0,
             session=principal.session or "",
+            realm=principal.environment,
             comment=comment,
         ),
     )

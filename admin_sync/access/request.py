@@ -85,7 +85,8 @@ class Approval:
     """One person's yes, and how sure we were of who it was.
 
     `by` is the address of the account, `person` the person's one address (`Speakers.person`). `auth_time` is when
-    the level `acr` was proved, in unix seconds; `session` is the login session's id.
+    the level `acr` was proved, in unix seconds; `session` is the login session's id; `realm` is the environment whose
+    realm they had logged in to, None for an approval of before that was noted.
     """
 
     person: str
@@ -97,6 +98,7 @@ class Approval:
     acr: str
     auth_time: int
     session: str
+    realm: str | None = None
     comment: str | None = None
 
 

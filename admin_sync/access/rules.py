@@ -79,21 +79,22 @@ def refusals(
     return found
 
 
-def elsewhere(document: Document, realm: str, environments: Iterable[str]) -> list[Refusal]:
+def elsewhere(document: Document, realm: str | None, environments: Iterable[str]) -> list[Refusal]:
     """The environments for which a login in the realm of another one counts for nothing.
 
-    `environments.<name>.deny_roles_from` keeps roles of a realm out; a say there would bring them in after all.
+    `environments.<name>.deny_roles_from` keeps roles of a realm out; a say there would bring them in after all. A realm
+    that nobody noted (None) could be any of those that are kept out.
     """
+    kept_out = {name: one.deny_roles_from for name, one in document.policies.environments.items()}
     denying = [
-        name
-        for name in environments
-        if name in document.policies.environments and realm in document.policies.environments[name].deny_roles_from
+        name for name in environments if (realm in kept_out.get(name, ()) if realm is not None else kept_out.get(name))
     ]
     return [
         Refusal(
             "another-realm",
-            f"who logs in to {realm} has no say about {name} (environments.{name}.deny_roles_from); use the access "
-            f"service that people log in to with the realm of {name}",
+            f"who logs in to {realm or 'a realm that nobody noted'} has no say about {name} "
+            f"(environments.{name}.deny_roles_from); use the access service that people log in to with the realm of "
+            f"{name}",
         )
         for name in denying
     ]

@@ -12,7 +12,7 @@ from datetime import datetime
 from admin_sync.access.chain import Voice, missing
 from admin_sync.access.refusal import Refusal
 from admin_sync.access.request import Record, Request
-from admin_sync.access.rules import Facts, matter_of, needs_of, still_refused
+from admin_sync.access.rules import Facts, elsewhere, matter_of, needs_of, still_refused
 from admin_sync.access.speakers import Speakers
 from admin_sync.access.state import State
 from admin_sync.load.document import Document
@@ -45,6 +45,8 @@ def problems(
             found.append(Refusal("approval-time", f"the approval by {approval.by} is dated {approval.at.isoformat()}"))
         elif voice is None or voice.person != approval.person or approval.account == request.requester_account:
             found.append(Refusal("no-say", f"{approval.by} has no say as {approval.capacity}"))
+        elif away := elsewhere(document, approval.realm, request.environments):
+            found += away
         else:
             voices.append(voice)
     lacking = missing(needs_of(facts, request), voices)

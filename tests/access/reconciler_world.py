@@ -130,6 +130,7 @@ class RequestBase:
                     Approval(
                         person=at(name), by=at(name), account=f"account-{name}", capacity=capacity, hash=request.hash,
                         at=moment, acr="aal2", auth_time=int(moment.timestamp()), session="s",
+                        realm="dev",
                     ),
                 )  # fmt: skip
             await ledger.move(number, State.APPROVED, at=moment, by=at(voices[-1][0]))

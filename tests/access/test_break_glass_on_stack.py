@@ -184,7 +184,7 @@ async def _approved(database: Database, person: Person, number: int) -> Record:
         for name in APPROVERS:
             voice = Approval(
                 person=name, by=name, account=f"account of {name}", capacity="security", hash=request.hash, at=at,
-                acr="aal2", auth_time=int(at.timestamp()), session="s",
+                acr="aal2", auth_time=int(at.timestamp()), session="s", realm="dev",
             )  # fmt: skip
             await ledger.approve(number, voice)
         await ledger.move(number, State.APPROVED, at=at, by=APPROVERS[-1])

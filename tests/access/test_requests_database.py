@@ -15,8 +15,8 @@ from admin_sync.access.store.ledger import Ledger
 from identity.audit.event import AuditEvent
 
 APPROVAL = (
-    "INSERT INTO access.approval (number, person, by_email, account, capacity, hash, acr, auth_time, session, given_at)"
-    " VALUES ($1, $2, $3, $4, 'manager', $5, 'aal3', 1, 's', access.moment())"
+    "INSERT INTO access.approval (number, person, by_email, account, capacity, hash, acr, auth_time, session, given_at,"
+    " realm) VALUES ($1, $2, $3, $4, 'manager', $5, 'aal3', 1, 's', access.moment(), 'dev')"
 )
 
 
@@ -86,6 +86,17 @@ async def test_a_yes_of_ones_own_or_without_a_line_is_refused_by_a_trigger(
     values: tuple[Any, ...] = (int(asked["id"][4:]), person, email, row["own"] if account == "REQUESTER" else account)
     with pytest.raises(asyncpg.PostgresError, match=why):
         await access_world.sql(APPROVAL, *values, asked["hash"], dsn=access_world.app_dsn)
+
+
+@pytest.mark.parametrize("realm", ["NULL", "''"])
+async def test_a_yes_says_in_which_realm_it_was_given(access_world: World, realm: str) -> None:
+    asked = await access_world.ask("mlops.one")
+    values: tuple[Any, ...] = (int(asked["id"][4:]), "o@x.example", "o@x.example", "o", asked["hash"])
+    with pytest.raises(asyncpg.PostgresError, match="approval_says_its_realm"):
+        await access_world.sql(APPROVAL.replace("'dev'", realm), *values, dsn=access_world.app_dsn)
+    assert (await access_world.approve("manager.one", asked)).status_code == 201
+    (row,) = await access_world.sql("SELECT realm FROM access.approval")
+    assert row["realm"] == "dev"
 
 
 async def test_a_yes_names_the_text_and_comes_while_it_is_open(access_world: World) -> None:

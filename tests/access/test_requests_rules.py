@@ -269,7 +269,7 @@ def decided(request: Request, *said: tuple[str, str], **changes: Any) -> Record:
     approvals = tuple(
         Approval(
             person=FACTS.speakers.person(at(who)), by=at(who), account=f"account-of-{who}", capacity=capacity,
-            hash=request.hash, at=given_at, acr="aal3", auth_time=1, session="s",
+            hash=request.hash, at=given_at, acr="aal3", auth_time=1, session="s", realm="dev",
         )
         for who, capacity in said
     )  # fmt: skip
@@ -312,6 +312,22 @@ def test_the_reconciler_believes_an_honest_row_and_no_forged_one() -> None:
     late = tuple(replace(one, at=NOW + timedelta(days=1)) for one in honest.approvals)
     assert "approval-time" in found(replace(honest, approvals=late))
     assert found(honest, after=5 * 60) == {"expired"}
+
+
+def test_the_reconciler_takes_no_yes_for_production_that_was_given_in_another_realm() -> None:
+    request = asked(environments=("prod",))
+
+    def given_in(*realms: str | None) -> set[str]:
+        honest = decided(request, *ENOUGH)
+        pairs = zip(honest.approvals, realms, strict=True)
+        return found(replace(honest, approvals=tuple(replace(one, realm=realm) for one, realm in pairs)))
+
+    assert given_in("prod", "prod") == set()
+    assert given_in("dev", "prod") == {"another-realm", "missing-approval"}
+    # One of before realms were noted could be of any of them.
+    assert given_in("prod", None) == {"another-realm", "missing-approval"}
+    old = decided(asked(), *ENOUGH)
+    assert found(replace(old, approvals=tuple(replace(one, realm=None) for one in old.approvals))) == set()
 
 
 def test_the_reconciler_keeps_duties_apart_that_were_approved_at_once() -> None:

@@ -96,6 +96,7 @@ class ApprovalShown(BaseModel):
     at: str
     comment: str | None
     assurance_level: str
+    realm: str | None = Field(description="The environment whose realm they had logged in to")
 
 
 class RequestShown(BaseModel):
@@ -205,7 +206,12 @@ def granted(
 
 def _approval(one: Approval) -> ApprovalShown:
     return ApprovalShown(
-        by=one.by, capacity=one.capacity, at=written(one.at), comment=one.comment, assurance_level=one.acr
+        by=one.by,
+        capacity=one.capacity,
+        at=written(one.at),
+        comment=one.comment,
+        assurance_level=one.acr,
+        realm=one.realm,
     )
 
 

@@ -102,7 +102,7 @@ class Ledger:
         """Adds one person's yes."""
         await self._connection.execute(
             "INSERT INTO access.approval (number, person, by_email, account, capacity, hash, comment, acr, auth_time,"
-            " session, given_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            " session, given_at, realm) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             number,
             approval.person,
             approval.by,
@@ -114,6 +114,7 @@ class Ledger:
             approval.auth_time,
             approval.session,
             approval.at,
+            approval.realm,
         )
 
     async def move(self, number: int, state: State, *, at: datetime, by: str, reason: str | None = None) -> None:

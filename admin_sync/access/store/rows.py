@@ -15,7 +15,7 @@ COLUMNS: Final = "r.number, r.content, r.hash, r.state, r.changed_at, r.changed_
 """What a record is made of, of `access.request r`."""
 
 APPROVALS: Final = (
-    "SELECT number, person, by_email, account, capacity, hash, comment, acr, auth_time, session, given_at "
+    "SELECT number, person, by_email, account, capacity, hash, comment, acr, auth_time, session, given_at, realm "
     "FROM access.approval WHERE number = ANY ($1) ORDER BY number, given_at, person"
 )
 """The approvals of some requests, in the order in which they were given."""
@@ -48,5 +48,6 @@ def approval(row: asyncpg.Record) -> Approval:
         acr=row["acr"],
         auth_time=row["auth_time"],
         session=row["session"],
+        realm=row["realm"],
         comment=row["comment"],
     )
