@@ -18,6 +18,7 @@ _MAX_TEXT = 512
 _MAX_NAMES = 1024
 _MAX_TIME = 2**40  # Far beyond any date, far below where a double loses seconds.
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
+_LENT = re.compile(r"/([^/]+)/until-([1-9][0-9]{0,11})\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -117,7 +118,8 @@ def _membership(alias: str, entry: Any) -> Membership:
     identifier, groups = entry.get("id"), entry.get("groups", [])
     if not isinstance(identifier, str) or not _is_text(identifier) or not _are_texts(groups):
         raise TokenRejected(RejectReason.ORGANIZATION_MALFORMED)
-    return Membership(alias, identifier, frozenset(_top_level(groups)))
+    roles = frozenset(_top_level(groups))
+    return Membership(alias, identifier, roles, MappingProxyType(_lent(groups, roles)))
 
 
 def _top_level(paths: Iterable[str]) -> Iterable[str]:
@@ -126,6 +128,16 @@ def _top_level(paths: Iterable[str]) -> Iterable[str]:
     for path in paths:
         if path.startswith("/") and "/" not in path[1:] and len(path) > 1:
             yield path[1:]
+
+
+def _lent(paths: Iterable[str], roles: frozenset[str]) -> dict[str, int]:
+    """Roles with an end by `/role/until-<unix seconds>`, the latest end of each; one that is held for good has none."""
+    ends: dict[str, int] = {}
+    for path in paths:
+        found = _LENT.match(path)
+        if found is not None and found[1] not in roles:
+            ends[found[1]] = max(ends.get(found[1], 0), int(found[2]))
+    return ends
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

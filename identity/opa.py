@@ -174,5 +174,10 @@ def decision_input(
             "organizations": {
                 alias: sorted(membership.roles) for alias, membership in sorted(principal.organizations.items())
             },
+            "lent": {
+                alias: dict(sorted(membership.lent.items()))
+                for alias, membership in sorted(principal.organizations.items())
+                if membership.lent
+            },
         },
     }

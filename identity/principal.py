@@ -46,11 +46,16 @@ def _rank(level: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """One person's place in one partner: the organization's alias and id, and the roles held there."""
+    """One person's place in one partner: the organization's alias and id, and the roles held there.
+
+    `lent` are roles with an end, each with the unix second from which it is over. They are not among `roles`, so
+    whoever does not look at ends sees no role at all.
+    """
 
     alias: str
     id: str
     roles: frozenset[str] = frozenset()
+    lent: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

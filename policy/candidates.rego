@@ -23,7 +23,7 @@ sound contains {"name": concat(":", ["role", role]), "ends": ({grant_end} | wind
 	windows.open(route.windows)
 }
 
-sound contains {"name": concat(":", ["partner_role", role]), "ends": set()} if {
+sound contains {"name": concat(":", ["partner_role", role]), "ends": {partners.end(role)}} if {
 	some role, level in partners.routes
 	assurance.rank >= level
 	assurance.fresh

@@ -35,7 +35,7 @@ mask contains "/result" if input.path != "tradepulse/authz/decision"
 
 _subject_fields := {
 	"kind", "id", "email", "environment", "client", "groups",
-	"assurance_level", "acr", "amr", "auth_time", "organizations",
+	"assurance_level", "acr", "amr", "auth_time", "organizations", "lent",
 }
 
 _pointer(steps) := concat("", [part |

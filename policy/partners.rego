@@ -4,6 +4,7 @@
 #   asked about, count only if that partner may hand them out, and reach nothing else.
 package tradepulse.authz.partners
 
+import data.tradepulse.authz.bundle
 import data.tradepulse.authz.request
 import data.tradepulse.iam
 
@@ -14,10 +15,27 @@ routes[role] := iam.partner_routes[input.permission][role] if {
 	some role in input.subject.organizations[input.partner]
 }
 
-admits(role) if role in iam.partners[input.partner].roles
+# A role that is lent there counts until its end, which the token carries.
+routes[role] := iam.partner_routes[input.permission][role] if {
+	request.partner_scoped
+	input.subject.kind == "person"
+	some role, _ in input.subject.lent[input.partner]
+}
+
+admits(role) if {
+	role in iam.partners[input.partner].roles
+	end(role) > bundle.now
+}
+
+# The instant from which the role is over.
+end(role) := bundle.never if {
+	role in input.subject.organizations[input.partner]
+} else := input.subject.lent[input.partner][role]
 
 faults(role) := set() if {
 	admits(role)
+} else := {"partner_role_ended"} if {
+	end(role) <= bundle.now
 } else := {"partner_role_not_allowed"}
 
 outsider if {

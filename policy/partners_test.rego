@@ -72,3 +72,37 @@ test_a_service_is_not_told_to_become_a_member if {
 	request := example.at_partner(example.asks("connection:read", object.union(example.service, {"groups": []})), "acme")
 	example.decide(request).reasons == {"no_role_grants_permission"}
 }
+
+lent(ends, organizations) := example.at_partner(
+	example.asks("connection:read", {"groups": [], "organizations": organizations, "lent": ends}),
+	"acme",
+)
+
+test_a_lent_role_counts_until_its_end if {
+	answer := example.decide(lent({"acme": {"partner-analyst": example.now + 90}}, {"acme": []}))
+	answer.reasons == {"partner_role:partner-analyst"}
+	answer.valid_until == example.now + 90
+}
+
+test_a_lent_role_is_over_at_its_second_whoever_left_it_in_the_token if {
+	answer := example.decide(lent({"acme": {"partner-analyst": example.now}}, {"acme": []}))
+	answer.reasons == {"partner_role_ended"}
+	answer.step_up == null
+}
+
+test_a_lent_role_reaches_no_other_partner if {
+	answer := example.decide(lent({"birch": {"partner-analyst": example.now + 90}}, {"birch": []}))
+	answer.reasons == {"no_role_grants_permission", "not_a_member_of_partner"}
+}
+
+test_a_role_that_is_held_for_good_has_no_end if {
+	request := lent({"acme": {"partner-analyst": example.now}}, {"acme": ["partner-analyst"]})
+	answer := example.decide(request)
+	answer.reasons == {"partner_role:partner-analyst"}
+	answer.valid_until == example.world.meta.valid_until
+}
+
+test_a_lent_role_that_the_partner_may_not_hand_out_does_not_count if {
+	request := object.union(lent({"birch": {"partner-admin": example.now + 90}}, {"birch": []}), {"partner": "birch"})
+	example.decide(request).reasons == {"partner_role_not_allowed"}
+}

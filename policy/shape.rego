@@ -29,6 +29,19 @@ _subject(subject) if {
 	every roles in subject.organizations {
 		concat("", roles)
 	}
+	_ends(object.get(subject, "lent", {}))
+}
+
+# Who says nothing of roles with an end has none.
+_ends(lent) if {
+	is_object(lent)
+	every roles in lent {
+		is_object(roles)
+		every instant in roles {
+			is_number(instant)
+			_instant(instant)
+		}
+	}
 }
 
 _instant(value) if is_null(value)

@@ -61,3 +61,14 @@ test_other_values_of_closed_sets_are_refused if {
 	refused(example.asks("analytics:read", {"id": ""}))
 	refused(example.asks("analytics:read", {"auth_time": -1}))
 }
+
+test_ends_of_lent_roles_are_whole_seconds_or_the_whole_is_refused if {
+	every value in array.concat(wrong, [{"x": {"y": 1.5}}, {"x": {"y": -1}}, {"x": {"y": "1"}}, {"x": {"y": null}}]) {
+		judged_lent(value)
+	}
+	example.decide(object.union(good, {"subject": object.union(good.subject, {"lent": {"x": {"y": 7}}})})).allow
+}
+
+judged_lent(value) if value == {}
+
+judged_lent(value) if refused(object.union(good, {"subject": json.patch(good.subject, [{"op": "add", "path": "/lent", "value": value}])}))

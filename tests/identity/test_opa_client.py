@@ -34,7 +34,9 @@ def principal(**changes):
         "auth_time": NOW - 5,
         "session": "s",
         "expires_at": NOW + 300,
-        "organizations": MappingProxyType({"acme": Membership("acme", "1", frozenset({"partner-trader", "a"}))}),
+        "organizations": MappingProxyType(
+            {"acme": Membership("acme", "1", frozenset({"partner-trader", "a"}), {"partner-admin": 1_795_446_090})}
+        ),
         "token_name": "t",
     }
     return Principal(**{**fields, **changes})
@@ -92,6 +94,7 @@ async def test_the_question_has_the_shape_that_the_policy_is_written_against(opa
                 "amr": ["pwd", "hwk"],
                 "auth_time": NOW - 5,
                 "organizations": {"acme": ["a", "partner-trader"]},
+                "lent": {"acme": {"partner-admin": 1_795_446_090}},
             },
         }
     }

@@ -397,6 +397,25 @@ async def test_a_nested_group_gives_no_partner_role(verifier):
     assert principal.membership("acme").roles == {"partner-trader"}
 
 
+async def test_a_role_that_is_lent_carries_its_end_and_is_none_of_those_held_for_good(verifier):
+    groups = [
+        "/partner-trader",
+        "/partner-trader/until-1800000000",  # held for good besides: it has no end
+        "/partner-admin/until-1800000000",
+        "/partner-admin/until-1900000000",  # lent twice: the later one counts
+        *(
+            "/partner-analyst/until-",
+            "/partner-analyst/until-0",
+            "/partner-analyst/until-1e9",
+            "/team/x/until-1800000000",
+        ),
+    ]
+    found = (await verifier.verify(sign(claims(organization={"acme": {"id": "1", "groups": groups}})))).membership(
+        "acme"
+    )
+    assert (found.roles, dict(found.lent)) == ({"partner-trader"}, {"partner-admin": 1_900_000_000})
+
+
 async def test_a_top_level_role_is_no_partner_role_and_the_other_way_round(verifier):
     principal = await verifier.verify(sign(claims(groups=["partner-admin"])))
     assert principal.membership("acme-capital").roles == {"partner-trader"}

@@ -175,13 +175,17 @@ def _ways(source: PolicySource, stamp: Stamp, question: dict[str, Any], now: int
             way.ends |= {close_of(window, now) for window in binding if is_open(window, now)}
             yield way
     if is_person and permission.partner_scoped:
-        for role in set(subject["organizations"].get(question["partner"], [])) & set(source.partner_roles):
+        good, lent = (subject[where].get(question["partner"], {}) for where in ("organizations", "lent"))
+        for role in {*good, *lent} & set(source.partner_roles):
             if name in source.partner_roles[role].permissions:
                 needed = max(interactive, LEVELS.index(source.assurance.roles.get(role, "aal1")))
                 faults = login(needed) | restricted
-                if role not in source.partners[question["partner"]].roles:
+                over = None if role in good else lent[role]
+                if over is not None and over <= now:
+                    faults.add("partner_role_ended")
+                elif role not in source.partners[question["partner"]].roles:
                     faults.add("partner_role_not_allowed")
-                yield Way(f"partner_role:{role}", faults, set(login_ends), needed)
+                yield Way(f"partner_role:{role}", faults, login_ends | ({over} if over else set()), needed)
 
 
 def _standing(source: PolicySource, question: dict[str, Any], role: str, now: int, ends: set[int]) -> set[str]:

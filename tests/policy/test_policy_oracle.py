@@ -137,6 +137,11 @@ def questions(now: int) -> st.SearchStrategy[dict[str, Any]]:
             "organizations": st.dictionaries(
                 st.sampled_from([*PARTNERS, "nobody"]), st.lists(st.sampled_from([*PARTNER_ROLES, *ROLES]), max_size=3)
             ),
+            "lent": st.dictionaries(
+                st.sampled_from([*PARTNERS, "nobody"]),
+                st.dictionaries(st.sampled_from([*PARTNER_ROLES, *ROLES]), near(now), max_size=2),
+                max_size=2,
+            ),
         }
     )
     resource = st.none() | st.just({}) | st.fixed_dictionaries({"broker": st.sampled_from([*BROKERS, ""])})

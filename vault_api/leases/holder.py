@@ -29,7 +29,7 @@ def holder_of(principal: Principal) -> str:
             "auth_time": principal.auth_time,
             "session": principal.session,
             "organizations": {
-                alias: {"id": membership.id, "roles": sorted(membership.roles)}
+                alias: {"id": membership.id, "roles": sorted(membership.roles), "lent": dict(membership.lent)}
                 for alias, membership in principal.organizations.items()
             },
         }
@@ -56,7 +56,10 @@ def principal_of(holder: str) -> Principal:
             # Nobody presents a token here; what ends is decided by the policy and by the lease.
             expires_at=0,
             organizations={
-                alias: Membership(alias, membership["id"], frozenset(membership["roles"]))
+                # What was written down before roles could end says nothing of ends.
+                alias: Membership(
+                    alias, membership["id"], frozenset(membership["roles"]), dict(membership.get("lent", {}))
+                )
                 for alias, membership in facts["organizations"].items()
             },
             token_name="",
