@@ -64,6 +64,11 @@ record Batch(String nonce, Map<String, Name> names, List<Operation> operations) 
         return new Batch(nonce, Map.copyOf(names), List.copyOf(operations));
     }
 
+    /** Whether it may change what gives roles, and not only who has them. */
+    boolean changesMoreThanPeople() {
+        return operations.stream().anyMatch(operation -> !operation.path().startsWith("users"));
+    }
+
     private static JsonNode document(InputStream body) {
         try {
             byte[] bytes = body.readNBytes(Limits.BYTES + 1);

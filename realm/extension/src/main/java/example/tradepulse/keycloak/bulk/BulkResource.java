@@ -4,6 +4,7 @@ import java.io.InputStream;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
+import example.tradepulse.keycloak.separation.Structure;
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.POST;
@@ -92,6 +93,9 @@ public final class BulkResource {
         inner.getContext().setBearerToken(outer.getBearerToken());
         RealmModel same = inner.realms().getRealm(realm.getId());
         inner.getContext().setRealm(same);
+        if (batch.changesMoreThanPeople()) {
+            Structure.change(inner, same);
+        }
         return new Transaction(inner, same, caller(inner), outer.getHttpRequest(), BulkResource::abandoned).run(batch);
     }
 

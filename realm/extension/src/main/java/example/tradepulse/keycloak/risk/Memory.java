@@ -87,8 +87,7 @@ final class Memory {
     }
 
     static Signals.Posture posture(UserSessionModel running) {
-        String kept = running.getNote(POSTURE);
-        return kept == null ? Signals.Posture.NOT_JUDGED : Signals.Posture.valueOf(kept);
+        return Signals.Posture.kept(running.getNote(POSTURE));
     }
 
     private static Set<String> words(String text) {

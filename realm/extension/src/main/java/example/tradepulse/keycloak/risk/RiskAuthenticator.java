@@ -122,8 +122,18 @@ final class RiskAuthenticator implements AuthenticationFlowCallback, QuietStep {
         if (running == null) {
             login.setAuthNote(Constants.LOA_MAP, Levels.withoutFactorBefore(login.getAuthNote(Constants.LOA_MAP), Memory.provedSince(login)));
         } else {
-            running.setNote(Constants.LOA_MAP, Levels.withoutFactorBefore(running.getNote(Constants.LOA_MAP), Long.MAX_VALUE));
+            doubt(running);
+            // Tokens of offline_access live in a copy of the session, made with what was proved when it was.
+            UserSessionModel offline = session.sessions().getOfflineUserSession(context.getRealm(), running.getId());
+            if (offline != null) {
+                doubt(offline);
+            }
         }
+    }
+
+    /** Takes from a session what a factor proved in it. */
+    private static void doubt(UserSessionModel running) {
+        running.setNote(Constants.LOA_MAP, Levels.withoutFactorBefore(running.getNote(Constants.LOA_MAP), Long.MAX_VALUE));
     }
 
     /** A page instead of a failure: Keycloak would count that as a wrong password, and lock out whoever is not to blame. */

@@ -1,5 +1,6 @@
 package example.tradepulse.keycloak.risk;
 
+import java.util.Arrays;
 import java.util.Optional;
 
 /**
@@ -34,6 +35,12 @@ record Signals(
                 case "false" -> UNHEALTHY;
                 default -> MISSING;
             };
+        }
+
+        /** What a session's note says; one that another version wrote, or nobody of ours, says nothing about the device. */
+        static Posture kept(String note) {
+            return note == null ? NOT_JUDGED
+                    : Arrays.stream(values()).filter(one -> one.name().equals(note)).findFirst().orElse(MISSING);
         }
     }
 

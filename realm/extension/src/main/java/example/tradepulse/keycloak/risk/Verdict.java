@@ -13,6 +13,9 @@ import java.util.stream.Collectors;
  */
 record Verdict(Outcome outcome, List<Reason> reasons, List<Reason> open) {
 
+    /** Reasons that say that something is not known, and nothing against anybody. */
+    private static final Set<String> UNKNOWN = Set.of(Reason.NEW_DEVICE, Reason.POSTURE_MISSING);
+
     /**
      * @param answered keys of reasons that a factor was proved for in this session already: asked once, not at every
      *     client that the person opens. A denial is never answered for
@@ -26,9 +29,12 @@ record Verdict(Outcome outcome, List<Reason> reasons, List<Reason> open) {
         return new Verdict(outcome, List.copyOf(reasons), open);
     }
 
-    /** Whether somebody without any factor may go on, to register the first: nothing is odd but that they are new here. */
+    /**
+     * Whether somebody without any factor may go on, to register the first: nothing is odd but that nobody knows them or
+     * their device yet. A provider that never speaks of devices would otherwise let no newcomer in for good.
+     */
     boolean isForNewcomers() {
-        return outcome == Outcome.STEP_UP && open.stream().allMatch(reason -> Reason.NEW_DEVICE.equals(reason.code()));
+        return outcome == Outcome.STEP_UP && open.stream().allMatch(reason -> UNKNOWN.contains(reason.code()));
     }
 
     /** The codes of all reasons in the order of their names. */

@@ -46,13 +46,14 @@ final class WatchedFiles<T> {
 
     /** The content of a file as it is now; empty, with a line in the log when that begins, if it is of no use. */
     Optional<T> read(String name) {
-        Content<T> known = contents.get(name);
-        Content<T> found = look(name, known);
-        if (found != known) {
-            contents.put(name, found);
-            tell(name, known, found);
-        }
-        return found.value();
+        // One of many that come at once reads a file that changed; the others wait for what it finds.
+        return contents.compute(name, (same, known) -> {
+            Content<T> found = look(name, known);
+            if (found != known) {
+                tell(name, known, found);
+            }
+            return found;
+        }).value();
     }
 
     private Content<T> look(String name, Content<T> known) {

@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
 
@@ -101,7 +102,7 @@ final class AtEnd extends AbstractKeycloakTransaction {
         Said.changed(session, realm, now);
     }
 
-    /** Refuses a change by which somebody would hold what they must not, unless they did so before. */
+    /** Refuses a change by which somebody would hold what they must not, but for what they held of it before. */
     private void structureIsSound() {
         if (!judge.attributes().containsKey(Rules.ATTRIBUTE)) {
             return;
@@ -111,13 +112,16 @@ final class AtEnd extends AbstractKeycloakTransaction {
             if (judge.reach().equals(committed(Judge::reach))) {
                 return;
             }
-            Map<String, Conflict> now = judge.broken();
+            Map<String, Set<Conflict>> now = judge.broken();
             if (!now.isEmpty()) {
-                now.keySet().removeAll(committed(Judge::broken).keySet());
+                Map<String, Set<Conflict>> before = committed(Judge::broken);
+                now.forEach((id, conflicts) -> conflicts.removeIf(
+                        conflict -> before.getOrDefault(id, Set.of()).stream().anyMatch(conflict::isWithin)));
+                now.values().removeIf(Set::isEmpty);
             }
             if (!now.isEmpty()) {
-                Map.Entry<String, Conflict> first = now.entrySet().iterator().next();
-                throw Refused.structure(session, realm, first.getKey(), first.getValue(), now.size());
+                Map.Entry<String, Set<Conflict>> first = now.entrySet().iterator().next();
+                throw Refused.structure(session, realm, first.getKey(), first.getValue().iterator().next(), now.size());
             }
         } catch (IllegalArgumentException unreadable) {
             throw Refused.unreadable(session, realm, unreadable.getMessage());

@@ -50,9 +50,14 @@ final class JpaTables implements Reach.Tables {
         database.find(RealmEntity.class, realm, LockModeType.PESSIMISTIC_WRITE);
     }
 
+    /** Lets queries see what this transaction has done. */
+    void flush() {
+        database.flush();
+    }
+
     /** Keeps one person's roles and groups from being judged by another transaction until this one ends. */
     void holdPerson(String userId) {
-        database.flush();
+        flush();
         database.find(UserEntity.class, userId, LockModeType.PESSIMISTIC_WRITE);
     }
 

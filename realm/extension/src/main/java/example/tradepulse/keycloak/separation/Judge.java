@@ -3,6 +3,7 @@ package example.tradepulse.keycloak.separation;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -24,6 +25,7 @@ final class Judge {
     private final RealmModel realm;
     private final JpaTables tables;
     private final boolean locking;
+    private boolean alone;
     private Rules rules;
     private Reach reach;
 
@@ -60,31 +62,54 @@ final class Judge {
 
     /** The rule that somebody breaks by what they hold now, if any; nobody else can change that until this transaction ends. */
     Optional<Conflict> breaks(UserModel user) {
-        tables.holdPerson(user.getId());
-        return reach().held(tables.rolesOf(user.getId()), tables.groupsOf(user.getId())).breaks(rules(), address(user), Instant.now());
+        rules();
+        if (alone) {
+            // Nobody else judges anything meanwhile, and a login may hold the person and wait for us.
+            tables.flush();
+        } else {
+            tables.holdPerson(user.getId());
+        }
+        return reach().held(tables.rolesOf(user.getId()), tables.groupsOf(user.getId()))
+                .breaks(rules(), address(user), Instant.now()).stream().findFirst();
     }
 
-    /** The roles and groups that break a rule by themselves and the people who do, each with the rule. */
-    Map<String, Conflict> broken() {
-        Map<String, Conflict> found = new TreeMap<>();
+    /** The roles and groups that break rules by themselves and the people who do, each with every rule. */
+    Map<String, Set<Conflict>> broken() {
+        Map<String, Set<Conflict>> found = new TreeMap<>();
         if (rules().isEmpty()) {
             return found;
         }
+        tables.flush();
         Instant now = Instant.now();
-        reach().roles().forEach((id, names) -> rules().broken(names, null, now).ifPresent(conflict -> found.put(id, conflict)));
-        reach().groups().forEach((id, names) -> rules().broken(names, null, now).ifPresent(conflict -> found.put(id, conflict)));
+        reach().roles().forEach((id, names) -> note(found, id, rules().broken(names, null, now)));
+        reach().groups().forEach((id, names) -> note(found, id, rules().broken(names, null, now)));
         Map<String, Set<String>> byRole = tables.peopleWithRoles(reach().roles().keySet());
         Set<String> groups = new HashSet<>(reach().groups().keySet());
         groups.addAll(reach().partners().keySet());
         Map<String, Set<String>> byGroup = tables.peopleInGroups(groups);
         for (String person : Stream.concat(byRole.keySet().stream(), byGroup.keySet().stream()).collect(Collectors.toSet())) {
             Reach.Held held = reach().held(byRole.getOrDefault(person, Set.of()), byGroup.getOrDefault(person, Set.of()));
-            if (held.breaks(rules(), null, now).isPresent()) {
+            if (!held.breaks(rules(), null, now).isEmpty()) {
                 UserModel user = session.users().getUserById(realm, person);
-                held.breaks(rules(), user == null ? null : address(user), now).ifPresent(conflict -> found.put(person, conflict));
+                note(found, person, held.breaks(rules(), user == null ? null : address(user), now));
             }
         }
         return found;
+    }
+
+    private static void note(Map<String, Set<Conflict>> found, String id, Collection<Conflict> conflicts) {
+        if (!conflicts.isEmpty()) {
+            found.put(id, new LinkedHashSet<>(conflicts));
+        }
+    }
+
+    /**
+     * As {@link #changing()}, for all of this transaction, before it takes anything else: whoever first takes people and then
+     * what gives roles would wait for a login that does it the other way round, which waits for them.
+     */
+    void alone() {
+        alone = true;
+        tables.changeStructure();
     }
 
     /** Nobody else may change or judge what gives roles until this transaction ends; what was known of it is read again. */
@@ -105,9 +130,11 @@ final class Judge {
 
     private Rules rules() {
         if (rules == null) {
-            if (locking) {
+            if (locking && !alone) {
                 tables.holdStructure();
             }
+            // Also where this transaction lets queries see nothing by themselves of what it has done.
+            tables.flush();
             rules = Rules.of(tables.attributes(Rules.ATTRIBUTE).get(Rules.ATTRIBUTE));
         }
         return rules;
@@ -116,6 +143,7 @@ final class Judge {
     /** What gives the roles that rules speak of. */
     Reach reach() {
         if (reach == null) {
+            tables.flush();
             reach = Reach.of(rules().names(), tables);
         }
         return reach;

@@ -1,10 +1,12 @@
 package example.tradepulse.keycloak.separation;
 
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -107,14 +109,13 @@ record Reach(Map<String, Set<String>> roles, Map<String, Set<String>> groups, Ma
     /** The roles of one person. A role inside one partner meets those on the platform, never those inside another partner. */
     record Held(Set<String> platform, Map<String, Set<String>> inside) {
 
-        Optional<Conflict> breaks(Rules rules, String email, java.time.Instant now) {
-            Optional<Conflict> found = rules.broken(platform, email, now);
+        /** Every rule that they break, each once for every set of roles by which they do. */
+        Set<Conflict> breaks(Rules rules, String email, Instant now) {
+            Set<Conflict> found = new LinkedHashSet<>(rules.broken(platform, email, now));
             for (Set<String> partner : inside.values()) {
-                if (found.isEmpty()) {
-                    Set<String> all = new HashSet<>(platform);
-                    all.addAll(partner);
-                    found = rules.broken(all, email, now);
-                }
+                Set<String> all = new HashSet<>(platform);
+                all.addAll(partner);
+                found.addAll(rules.broken(all, email, now));
             }
             return found;
         }

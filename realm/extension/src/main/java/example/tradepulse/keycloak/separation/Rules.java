@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -85,11 +84,12 @@ record Rules(List<Rule> rules, List<Exemption> exceptions) {
     }
 
     /**
-     * The first rule that somebody breaks by holding some roles.
+     * Every rule that somebody breaks by holding some roles, in the order of the rules.
      *
      * @param email of the person where it is verified, else null: nobody else's exception may be claimed
      */
-    Optional<Conflict> broken(Set<String> held, String email, Instant now) {
+    List<Conflict> broken(Set<String> held, String email, Instant now) {
+        List<Conflict> found = new ArrayList<>();
         for (Rule rule : rules) {
             Set<String> both = new TreeSet<>(rule.roles());
             both.retainAll(held);
@@ -99,9 +99,9 @@ record Rules(List<Rule> rules, List<Exemption> exceptions) {
                         .forEach(one -> counted.removeAll(one.roles()));
             }
             if (counted.size() > 1) {
-                return Optional.of(new Conflict(rule.name(), new ArrayList<>(both)));
+                found.add(new Conflict(rule.name(), new ArrayList<>(both)));
             }
         }
-        return Optional.empty();
+        return found;
     }
 }

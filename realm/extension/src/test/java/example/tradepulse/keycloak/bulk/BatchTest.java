@@ -1,7 +1,9 @@
 package example.tradepulse.keycloak.bulk;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
@@ -33,6 +35,14 @@ class BatchTest {
 
     private static String place(int number) {
         return NONCE + "x" + number + "x";
+    }
+
+    @Test
+    void aBatchOfGrantsAloneIsToldFromOneThatChangesWhatGivesThem() {
+        String grant = operation("").replace("\"roles\"", "\"users/u/role-mappings/realm\"");
+        assertFalse(batch("{}", grant, grant).changesMoreThanPeople());
+        assertTrue(batch("{}", grant, operation("").replace("\"roles\"", "\"roles/r/composites\"")).changesMoreThanPeople());
+        assertTrue(batch("{}", operation("").replace("\"POST\",\"path\":\"roles\"", "\"PUT\",\"path\":\"\"")).changesMoreThanPeople());
     }
 
     @Test

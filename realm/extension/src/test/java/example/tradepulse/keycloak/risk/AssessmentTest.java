@@ -114,7 +114,10 @@ class AssessmentTest {
     }
 
     @Test
-    void onlyWhoIsMerelyNewMayGoOnToRegisterAFirstFactor() {
+    void onlyWhoIsMerelyNewMayGoOnToRegisterAFirstFactorAlsoWhereTheirProviderSaysNothingOfDevices() {
+        assertTrue(verdict(signals("192.0.2.1", Signals.Device.NEW, Signals.Posture.MISSING, 0, null, 0)).isForNewcomers());
+        assertFalse(verdict(signals("203.0.113.5", Signals.Device.NEW, Signals.Posture.MISSING, 0, null, 0)).isForNewcomers());
+        assertFalse(verdict(signals("192.0.2.1", Signals.Device.NEW, Signals.Posture.UNHEALTHY, 0, null, 0)).isForNewcomers());
         assertTrue(verdict(signals("192.0.2.1", Signals.Device.NEW, Signals.Posture.NOT_JUDGED, 0, null, 0)).isForNewcomers());
         assertFalse(verdict(signals("203.0.113.5", Signals.Device.NEW, Signals.Posture.NOT_JUDGED, 0, null, 0)).isForNewcomers());
         assertFalse(verdict(ordinary()).isForNewcomers());
@@ -126,5 +129,12 @@ class AssessmentTest {
         assertEquals(expected, Signals.Posture.of(claim));
         assertEquals(Signals.Posture.MISSING, Signals.Posture.of(null));
         assertEquals(Signals.Posture.HEALTHY, Signals.Posture.of(Boolean.TRUE));
+    }
+
+    @Test
+    void aNoteOfAPostureThatNobodyHereWroteSaysNothingOfTheDevice() {
+        assertEquals(Signals.Posture.NOT_JUDGED, Signals.Posture.kept(null));
+        assertEquals(Signals.Posture.UNHEALTHY, Signals.Posture.kept("UNHEALTHY"));
+        assertEquals(Signals.Posture.MISSING, Signals.Posture.kept("healthy, I swear"));
     }
 }

@@ -5,9 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -27,6 +33,8 @@ class WatchedFilesTest {
     void watch() {
         files = new WatchedFiles<>(Optional.of(directory), lines -> {
             parsed.incrementAndGet();
+            // Long enough that all who ask at once would be in here.
+            LockSupport.parkNanos(20_000_000);
             if (lines.contains("bad")) {
                 throw new IllegalArgumentException("line 1: bad");
             }
@@ -42,6 +50,34 @@ class WatchedFilesTest {
         assertEquals(1, parsed.get());
         Files.writeString(directory.resolve("list"), "one\ntwo\n");
         assertEquals(Optional.of(List.of("one", "two")), files.read("list"));
+    }
+
+    @Test
+    void aFileThatManyAskForAtOnceIsReadOnce() throws Exception {
+        Files.writeString(directory.resolve("list"), "one\n");
+        CyclicBarrier together = new CyclicBarrier(8);
+        try (Closing threads = new Closing(Executors.newFixedThreadPool(8))) {
+            List<Future<Optional<List<String>>>> found = new ArrayList<>();
+            for (int one = 0; one < 8; one++) {
+                found.add(threads.pool().submit(() -> {
+                    together.await();
+                    return files.read("list");
+                }));
+            }
+            for (Future<Optional<List<String>>> each : found) {
+                assertEquals(Optional.of(List.of("one")), each.get());
+            }
+        }
+        assertEquals(1, parsed.get());
+    }
+
+    /** A pool that ends with its block; Java 17 has none. */
+    private record Closing(ExecutorService pool) implements AutoCloseable {
+
+        @Override
+        public void close() {
+            pool.shutdown();
+        }
     }
 
     @Test

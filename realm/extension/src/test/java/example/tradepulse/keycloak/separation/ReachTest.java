@@ -87,13 +87,13 @@ class ReachTest {
 
     @Test
     void aRoleAndAGroupMeetInOnePerson() {
-        assertTrue(reach.held(List.of("r:all"), List.of("g:heads/night")).breaks(RULES, null, Instant.now()).isPresent());
+        assertFalse(reach.held(List.of("r:all"), List.of("g:heads/night")).breaks(RULES, null, Instant.now()).isEmpty());
         assertTrue(reach.held(List.of("r:all"), List.of("g:research")).breaks(RULES, null, Instant.now()).isEmpty());
     }
 
     @Test
     void aRoleInsideAPartnerMeetsThoseOnThePlatform() {
-        assertEquals("desk", reach.held(List.of("r:quant"), List.of("g:acme")).breaks(RULES, null, Instant.now()).orElseThrow().rule());
+        assertEquals("desk", reach.held(List.of("r:quant"), List.of("g:acme")).breaks(RULES, null, Instant.now()).iterator().next().rule());
     }
 
     @Test
