@@ -10,6 +10,7 @@
     account.py  the account in Keycloak: open, look at, withdraw
     client.py   a person's calls: ask, agree; makes the halves
     fulfil.py   an approved request takes effect; called by the reconciler
+    watching.py the reconciler's duty: a code that nobody approved is closed, and that is an alert
 
 Neither the person nor an approver can log in alone, and no server holds a code: the person has no second half, the
 approver neither the first half nor the password. What is checked at the login, and what such a session may not do,

@@ -29,12 +29,26 @@ class CodeRefused(AdminSyncError):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What an account has. `state` is `open`, `ended`, `used`, `withdrawn` or `guessed` (five wrong ones)."""
+    """What an account has. `state` is `open`, `ended`, `used`, `withdrawn` or `guessed` (five wrong ones).
+
+    `recognised_by` is the digest of both verifiers (`code.digest`), empty where they are forgotten.
+    """
 
     request: str
     state: str
     ends: datetime
     failures: int
+    recognised_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A code of the realm that can be used or was, on the account of an address."""
+
+    address: str
+    account: str
+    credential: str
+    code: Code
 
 
 class Accounts:
@@ -66,6 +80,22 @@ class Accounts:
         """The account's latest code, None if it never had one."""
         return self._code(self._place(address))
 
+    def kept(self) -> list[Kept]:
+        """Every code of the realm that can be used or was; none where the realm has no extension, and so no codes."""
+        told: Json = self._connection.get(f"/{self._realm}/tradepulse-bypass/codes")
+        return [Kept(one["address"].lower(), one["user"], one["credential"], _read(one["code"])) for one in told or ()]
+
+    def close(self, kept: Kept) -> None:
+        """Close a code, if it is open still."""
+        place = f"/{self._realm}/tradepulse-bypass/users/{segment(kept.account)}"
+        self._connection.delete(f"{place}/{segment(kept.code.request)}")
+
+    def forget(self, kept: Kept) -> None:
+        """End the sessions of the account that used a code, and take away what is left of the code."""
+        place = f"/{self._realm}/users/{segment(kept.account)}"
+        self._connection.post(f"{place}/logout")
+        self._connection.delete(f"{place}/credentials/{segment(kept.credential)}")
+
     def withdraw(self, address: str, request: str) -> Code | None:
         """Close the code of a request, if it is open; None if the account's code is not of that request."""
         place = self._place(address)
@@ -75,9 +105,7 @@ class Accounts:
 
     def _code(self, place: str) -> Code | None:
         told: Json = self._connection.get(place)
-        if told is None:
-            return None
-        return Code(told["request"], told["state"], datetime.fromtimestamp(told["ends"], UTC), told["failures"])
+        return None if told is None else _read(told)
 
     def _place(self, address: str) -> str:
         found = self._connection.get(f"/{self._realm}/users", email=address, exact=True) or []
@@ -86,6 +114,11 @@ class Accounts:
                 f"{self._realm} has {len(found)} accounts of {address}; a federated one appears with its first login"
             )
         return f"/{self._realm}/tradepulse-bypass/users/{segment(found[0]['id'])}"
+
+
+def _read(told: Json) -> Code:
+    ends = datetime.fromtimestamp(told["ends"], UTC)
+    return Code(told["request"], told["state"], ends, told["failures"], told["recognised_by"])
 
 
 def _refused(problem: Refused) -> CodeRefused | Refused:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from admin_sync.access.request import Record
 from admin_sync.bypass.account import Accounts, CodeRefused, NoAccount
 from admin_sync.bypass.carried import handed_half, own_half
-from admin_sync.bypass.code import Verifier
+from admin_sync.bypass.code import Verifier, digest
 from admin_sync.desired import realm_name
 from admin_sync.reconciler.duties import Hand, Unfulfillable
 
@@ -31,8 +31,9 @@ def fulfil(hand: Hand, record: Record) -> Mapping[str, Any]:
     # Approved for at most that long, from when it can be used.
     ends = min(request.expires, hand.now + hand.document.policies.break_glass.mfa_bypass.max_duration)
     accounts = Accounts(hand.session.connection, realm)
+    halves = _halves(record)
     try:
-        code = accounts.open(request.subject, request.id, ends, _halves(record))
+        code = accounts.open(request.subject, request.id, ends, halves)
     except NoAccount as problem:
         raise Unfulfillable(str(problem)) from None
     except CodeRefused as problem:
@@ -42,6 +43,10 @@ def fulfil(hand: Hand, record: Record) -> Mapping[str, Any]:
     if code.request != request.id:
         # It was opened before, and another one since.
         return {"realm": realm, "state": "over"}
+    if code.recognised_by not in ("", digest(halves)):
+        # Somebody who manages accounts was faster, and knows the halves of theirs.
+        accounts.withdraw(request.subject, request.id)
+        raise Unfulfillable("another code was opened in its name, and is closed now; ask again")
     return {"realm": realm, "state": code.state, "ends": code.ends.isoformat()}
 
 

@@ -79,6 +79,12 @@ def _close_emergencies(hand: Hand) -> datetime | None:
     return closing.work(hand)
 
 
+def _hold_codes_to_requests(hand: Hand) -> None:
+    from admin_sync.bypass import watching  # noqa: PLC0415
+
+    watching.work(hand)
+
+
 def _rotate_secrets(hand: Hand) -> datetime | None:
     from admin_sync.service_secrets import duty  # noqa: PLC0415
 
@@ -94,6 +100,7 @@ opening was noted and ends by that, and no proof is signed for a request that is
 
 DUTIES: Final[list[Duty]] = [
     Duty("break-glass", timedelta(seconds=30), _close_emergencies),
+    Duty("emergency-codes", timedelta(seconds=60), _hold_codes_to_requests),
     Duty("service-secrets", timedelta(hours=1), _rotate_secrets),
 ]
 """Every duty; one that fails is tried again with the next turn and stops no other."""

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from admin_sync.access.request import Approval, Record, Request
 from admin_sync.access.state import State
+from admin_sync.bypass import watching
 from admin_sync.bypass.account import Accounts
 from admin_sync.bypass.carried import comment
 from admin_sync.bypass.code import new_half, verifier
@@ -20,6 +22,8 @@ from admin_sync.bypass.fulfil import fulfil
 from admin_sync.keycloak.connection import Connection
 from admin_sync.load.document import Document, load
 from admin_sync.reconciler.duties import Hand, Unfulfillable
+from admin_sync.settings import settings
+from identity.audit.log import AuditLog
 from stack.layout import CHECKOUT
 from stack.login import LoginFailed, SavedFactor
 from tests.realm.conftest import REALM, Person, Realm, bare_person, new_person, person, realm
@@ -51,6 +55,24 @@ def hand(stack: Stack) -> Callable[[], Any]:
         return Hand(replace(document, now=now), blank, session, blank, blank, now, stack.env)
 
     return made
+
+
+class Watched:
+    """The reconciler's hand as the watch over codes needs it; its audit is a file of the test's own."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack = stack
+        self.file = folder / "iam_events.jsonl"
+        self.audit = AuditLog(self.file, source="test", node="test")
+
+    def look(self) -> str:
+        """One look; what it told."""
+        document = load(CHECKOUT / "configs" / "iam", self.stack.env)
+        blank: Any = None
+        session: Any = At(self.stack.admin)
+        made = settings(self.stack.env)
+        watching.work(Hand(document, made, session, blank, self.audit, datetime.now(UTC), self.stack.env))
+        return self.file.read_text() if self.file.exists() else ""
 
 
 def approved(subject: str, own: str, handed: str | None, lasting: timedelta = timedelta(hours=4)) -> Record:
@@ -120,6 +142,53 @@ def test_what_cannot_take_effect_is_said_to_who_asked(
 ) -> None:
     with pytest.raises(Unfulfillable, match=why):
         fulfil(hand(), record(bare_person.email))
+
+
+def test_a_code_that_nobody_approved_is_closed_and_what_it_proved_is_ended(
+    realm: Realm, bare_person: Person, new_person: Callable[..., Any], stack: Stack, hand: Callable[[], Any],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Opened past the database of requests, as whoever manages accounts in Keycloak could: one waits, one is used."""
+    watched, waiting, accounts = Watched(stack, tmp_path), bare_person, Accounts(stack.admin, REALM)
+
+    def opened(email: str) -> SavedFactor:
+        own, handed = new_half(), new_half()
+        assert fulfil(hand(), approved(email, own, handed))["state"] == "open"
+        return SavedFactor(emergency_code=(own, handed))
+
+    with new_person() as used:
+        credential = {"type": "password", "value": used.password, "temporary": False}
+        stack.admin.put(f"{realm.path}/users/{used.id}/reset-password", credential)
+        unused = opened(waiting.email)
+        with realm.forms(opened(used.email)) as driver:
+            driver.login(used.again(acr="aal2", emergency_code=True))
+            assert len(stack.admin.get(f"{realm.path}/users/{used.id}/sessions")) == 1
+            told = watched.look()
+        assert [told.count(f"user={one.email} ") for one in (waiting, used)] == [1, 1]
+        assert told.count('"no_such_request"') == told.count(watching.FOUND)
+        assert stack.admin.get(f"{realm.path}/users/{used.id}/sessions") == []
+        assert accounts.find(used.email) is None
+    with realm.forms(unused) as driver, pytest.raises((LoginFailed, ValueError)):
+        driver.login(waiting.again(acr="aal2", essential=True, emergency_code=True))
+    left = accounts.find(waiting.email)
+    assert left is not None
+    assert left.state == "withdrawn"
+    # It is told once, and a further look finds nothing.
+    assert watched.look() == told
+
+
+def test_a_code_that_somebody_else_opened_in_the_name_of_a_request_is_closed_by_its_fulfilment(
+    bare_person: Person, stack: Stack, hand: Callable[[], Any]
+) -> None:
+    record = approved(bare_person.email, new_half(), new_half())
+    theirs = [verifier(new_half(), REALM, bare_person.email) for _ in range(2)]
+    accounts = Accounts(stack.admin, REALM)
+    accounts.open(bare_person.email, record.request.id, record.request.expires, theirs)
+    with pytest.raises(Unfulfillable, match="another code was opened in its name"):
+        fulfil(hand(), record)
+    left = accounts.find(bare_person.email)
+    assert left is not None
+    assert left.state == "withdrawn"
 
 
 def test_of_a_clock_that_was_set_back_a_code_is_still_no_longer_than_the_policy(

@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 import com.fasterxml.jackson.core.type.TypeReference;
 import org.keycloak.credential.CredentialModel;
@@ -36,6 +37,9 @@ record Bypass(
 
     /** The type of one that is closed, which is no way to log in. */
     private static final String CLOSED_TYPE = TYPE + "-closed";
+
+    /** Every type under which one is stored. */
+    static final Set<String> TYPES = Set.of(TYPE, CLOSED_TYPE);
 
     static final String USED = "used";
     static final String WITHDRAWN = "withdrawn";
@@ -99,7 +103,7 @@ record Bypass(
     /** The stored one of an account, open or not. */
     static Optional<CredentialModel> storedOf(UserModel user) {
         return user.credentialManager().getStoredCredentialsStream()
-                .filter(one -> TYPE.equals(one.getType()) || CLOSED_TYPE.equals(one.getType())).findFirst();
+                .filter(one -> TYPES.contains(one.getType())).findFirst();
     }
 
     /** Reads a stored one; what is not of our making can be used by nobody. */

@@ -5,6 +5,7 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
 
+import jakarta.persistence.EntityManager;
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
@@ -15,6 +16,7 @@ import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
 import org.jboss.logging.Logger;
+import org.keycloak.connections.jpa.JpaConnectionProvider;
 import org.keycloak.models.ClientModel;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.RealmModel;
@@ -22,7 +24,8 @@ import org.keycloak.models.UserModel;
 import org.keycloak.services.resources.admin.fgap.AdminPermissionEvaluator;
 
 /**
- * What is served under {@code /admin/realms/<realm>/tradepulse-bypass/users/<id>}: the emergency code of one account.
+ * What is served under {@code /admin/realms/<realm>/tradepulse-bypass}: the emergency code of one account
+ * ({@code users/<id>}), and those of all ({@code codes}).
  *
  * <p>It takes a code that was approved elsewhere; whoever may manage the account may open one. So it never makes a code
  * itself: what it is given recognises the two halves and tells none of them.
@@ -47,6 +50,16 @@ public final class BypassResource {
     @Produces(MediaType.APPLICATION_JSON)
     public Response state(@PathParam("id") String id) {
         return Ledger.find(managed(id)).map(BypassResource::answer).orElseGet(() -> refused(404, "none", "this account has no emergency code"));
+    }
+
+    /** Every code of the realm that can be used or was, with whose it is. */
+    @GET
+    @Path("codes")
+    @Produces(MediaType.APPLICATION_JSON)
+    public Response codes() {
+        auth.users().requireManage();
+        EntityManager database = session.getProvider(JpaConnectionProvider.class).getEntityManager();
+        return Response.ok(Codes.of(database, realm.getId(), Instant.now().getEpochSecond())).build();
     }
 
     /** Opens a code. The same request again changes nothing. */
@@ -108,8 +121,7 @@ public final class BypassResource {
     }
 
     private static Response answer(Bypass code) {
-        return Response.ok(Map.of(
-                "request", code.request(), "ends", code.ends(), "state", code.state(Instant.now().getEpochSecond()), "failures", code.failures())).build();
+        return Response.ok(Codes.told(code, Instant.now().getEpochSecond())).build();
     }
 
     private static Response failed(RuntimeException problem) {

@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 
@@ -40,6 +43,14 @@ class BypassTest {
         assertFalse(used.isOpen(NOW));
         assertEquals(List.of(), used.verifiers());
         assertEquals(Bypass.USED, Bypass.of(used.stored("id", 2, NOW)).state(NOW));
+    }
+
+    @Test
+    void aCodeIsToldWithADigestOfWhatRecognisesItAndAClosedOneWithout() throws Exception {
+        String text = ONE.salt() + ":" + ONE.hash() + "\n" + OTHER.salt() + ":" + OTHER.hash();
+        byte[] digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.US_ASCII));
+        assertEquals(HexFormat.of().formatHex(digest), Codes.told(fresh(), NOW).get("recognised_by"));
+        assertEquals("", Codes.told(fresh().closed(Bypass.USED), NOW).get("recognised_by"));
     }
 
     @Test
