@@ -20,6 +20,7 @@ brings the line into `api_events.jsonl`.
     linking/         connecting a broker by OAuth; `brokers/` speaks with brokers, `refresh/` keeps tokens fresh
     leases/          credentials that are lent for a while, and taken back
     break_glass/     credentials of emergency accounts, in custody until somebody may open one
+    simulation/      staff who look at a partner as a member of it would, and can do nothing there
     legacy/          the earlier row format beside the present one, and the way between them
     compliance/      the digest, and the trail in the words of a SOC
     trail/           the audit trail: its lines, a partner's view of it, the file

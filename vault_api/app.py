@@ -21,6 +21,7 @@ from vault_api.leases import endpoints as leases
 from vault_api.legacy import endpoints as legacy
 from vault_api.linking import endpoints as linking
 from vault_api.rotation import endpoints as rotation
+from vault_api.simulation import endpoints as simulation
 from vault_api.trail import endpoints as trail
 from vault_api.vault import Vault
 
@@ -50,6 +51,7 @@ def create_app(vault: Vault) -> FastAPI:
     app.include_router(brokers.router)
     app.include_router(linking.router)
     app.include_router(trail.router)
+    app.include_router(simulation.router)
     app.include_router(health.router)
     openapi.describe(app, {connections.RELEASE_PATH: connections.RELEASE_OPENAPI})
     # The last one added is the outermost: observed, then traced, then errors answered, then the body read.

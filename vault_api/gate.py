@@ -10,17 +10,21 @@ has proven who they are, member or not, has a line for each refusal, whatever th
 An answer gives nothing away: a partner that the caller does not belong to, one that does not exist, and
 a connection that is not there are one 404. They also do the same work (one decision, one recorded
 line), so the clock tells nothing either.
+
+Whoever simulates a member of a partner (`simulation/`) is that member here for a few readings, and nobody for all
+else. Both are decided before the policy is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from starlette.requests import Request
 
+from identity.audit.errors import AuditUnavailable
 from identity.audit.event import AuditEvent, event_by
 from identity.bearer import bearer_token
 from identity.decision import Decision, PolicyUnavailable
@@ -29,11 +33,15 @@ from identity.opa import OpaClient
 from identity.principal import Principal
 from identity.problem import Problem, forbidden, not_found, step_up_required
 from identity.reject import RejectReason, TokenRejected
+from identity.simulation import HEADER, reads_only
 from identity.trace import trace_id
 from identity.verify import TokenVerifier
 from vault_api import names
 from vault_api.metrics import Metrics
 from vault_api.permissions import Call
+from vault_api.simulation import standing
+from vault_api.simulation.repository import SimulationRepository
+from vault_api.store.database import DatabaseUnavailable
 from vault_api.trail.record import Trail
 from vault_api.trail.rejected import RejectedTokens
 
@@ -56,6 +64,8 @@ class Caller:
     connection: str | None
     resource: str
     ip: str | None
+    simulation: str | None = None
+    """The simulation that the request belongs to; `principal` is then the member that it shows."""
 
     def event(self, outcome: str, **members: object) -> AuditEvent:
         """An audit event about this request.
@@ -71,6 +81,9 @@ class Caller:
             "ip": self.ip,
             **members,
         }
+        if self.simulation is not None:
+            decided = members.get("roles", ())
+            filled["roles"] = (f"simulation:{self.simulation}", *(decided if isinstance(decided, tuple) else ()))
         return event_by(self.principal, self.call.event, outcome, **filled)
 
 
@@ -105,8 +118,10 @@ class Gate:
         rejected: RejectedTokens,
         metrics: Metrics,
         *,
+        simulations: SimulationRepository,
         environment: str,
     ) -> None:
+        self._simulations = simulations
         self._verifier = verifier
         self._policy = policy
         self._trail = trail
@@ -125,7 +140,8 @@ class Gate:
     ) -> Caller:
         """Who sends this request. `among` says what the partner has of which `connection` is the name of one.
 
-        Raises TokenRejected (401), KeysUnavailable (503), AuditUnavailable (503).
+        Raises TokenRejected (401), KeysUnavailable (503), AuditUnavailable (503), and Problem (403) and
+        PolicyUnavailable (503) for a request under a simulation.
         """
         resource = "platform" if call.platform else _resource(partner, connection, among)
         ip = request.client.host if request.client else None
@@ -144,7 +160,38 @@ class Gate:
             await self._rejected(call, resource, ip, reason="keys_unavailable", token=token, outcome="failure")
             raise
         self._metrics.tokens.labels("accepted").inc()
-        return Caller(call=call, principal=principal, partner=partner, connection=connection, resource=resource, ip=ip)
+        caller = Caller(
+            call=call, principal=principal, partner=partner, connection=connection, resource=resource, ip=ip
+        )
+        given = request.headers.getlist(HEADER)
+        return await self._simulated(caller, given) if given else caller
+
+    async def _simulated(self, caller: Caller, given: Sequence[str]) -> Caller:
+        """The member whom a simulation shows, for a call that it may make."""
+        simulation, role = standing.number(given), None
+        principal = caller.principal
+        if simulation is not None and principal.session is not None and names.is_partner(caller.partner):
+            try:
+                role = await self._simulations.role(caller.partner, simulation, principal.subject, principal.session)
+            except DatabaseUnavailable:
+                raise AuditUnavailable("nobody can say whether the simulation stands") from None
+        if role is None or not await self._may_simulate(caller):
+            raise await self.refused(caller, standing.over())
+        member = replace(caller, principal=standing.as_member(principal, caller.partner, role), simulation=simulation)
+        if caller.call not in standing.READINGS:
+            raise await self.refused(member, reads_only())
+        return member
+
+    async def _may_simulate(self, caller: Caller) -> bool:
+        """Whether the permission is held still. How fresh the login is counted when the simulation began."""
+        try:
+            decision = await self._policy.decide(
+                caller.principal, standing.PERMISSION, environment=self._environment, partner=caller.partner
+            )
+        except PolicyUnavailable:
+            await self._trail.record(caller.event("failure", reason="policy_unavailable"))
+            raise
+        return decision.allow or decision.step_up is not None
 
     async def admit(
         self, caller: Caller, resource: Mapping[str, str] | None = None, *, permission: str | None = None
@@ -161,7 +208,9 @@ class Gate:
                 permission or caller.call.permission,
                 environment=self._environment,
                 partner=None if caller.call.platform else caller.partner,
-                resource=resource,
+                resource=resource
+                if caller.simulation is None
+                else {**(resource or {}), "simulation": caller.simulation},
             )
         except PolicyUnavailable:
             await self._trail.record(caller.event("failure", reason="policy_unavailable"))
@@ -177,6 +226,7 @@ class Gate:
                 connection=caller.connection,
                 resource=caller.resource,
                 ip=caller.ip,
+                simulation=caller.simulation,
                 decision=decision,
                 told=dict(resource or {}),
             )

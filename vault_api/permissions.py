@@ -50,6 +50,9 @@ class Call(Enum):
     CUSTODY_RELEASE = _Call("break_glass.release", "emergency:open", platform=True)
     CENSUS = _Call("key.census", "secret:rotate", platform=True)
     DIGEST = _Call("digest.read", "audit:view", platform=True)
+    SIMULATION_CHOICES = _Call("simulation.choices", "partner:simulate", platform=True)
+    SIMULATE = _Call("simulation.begin", "partner:simulate")
+    SIMULATION_END = _Call("simulation.end", "partner:simulate")
 
     @property
     def event(self) -> str:

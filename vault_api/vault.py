@@ -40,6 +40,9 @@ from vault_api.rotation.compose import Rotator, open_rotator
 from vault_api.rotation.requests import Rotations
 from vault_api.salts import KeycloakSalts
 from vault_api.settings import VaultSettings
+from vault_api.simulation.directory import Directory
+from vault_api.simulation.opening import Simulations
+from vault_api.simulation.repository import SimulationRepository
 from vault_api.store import posture
 from vault_api.store.database import Database, DatabaseUnavailable
 from vault_api.store.migrate import needed_revision
@@ -76,6 +79,7 @@ class Vault:
     leases: Leases
     legacy: Legacy | None
     custody: Custody
+    simulations: Simulations
     rotations: Rotations
     rotator: Rotator | None
     shipper: Shipper
@@ -154,7 +158,8 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         mended=trail.record,
     )
     rejected = RejectedTokens(trail, metrics)
-    gate = Gate(verifier, policy, trail, rejected, metrics, environment=settings.environment)
+    simulations = SimulationRepository(database, appended=pending.add)
+    gate = Gate(verifier, policy, trail, rejected, metrics, simulations=simulations, environment=settings.environment)
     salts = KeycloakSalts(http, settings.keycloak_admin_url, token)
     keyring = Keyring(kms, salts, repository, max_age=settings.key_seconds)
     brokers = await open_brokers(
@@ -213,6 +218,7 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
             gate,
             ProofKeys.from_file(settings.approval_keys_file),
         ),
+        simulations=Simulations(simulations, Directory(http, settings.opa_url), trail, gate),
         rotations=rotations,
         rotator=await open_rotator(settings, http, stack),
         shipper=shipper,

@@ -35,6 +35,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", f"{PARTNER}/connections"): {"broker": "paper", "connection": "main"},
     ("post", f"{PARTNER}/leases"): {"template": "reporting"},
     ("post", f"{PARTNER}/leases/{{lease}}/renew"): {},
+    ("post", f"{PARTNER}/simulations"): {"role": "partner-analyst", "reason": "a call that was walked along"},
 }
 """A sound body for each call on a partner that takes one; a new call has to give its own."""
 
@@ -140,6 +141,7 @@ def test_every_call_on_another_partner_answers_as_on_one_that_does_not_exist(
 
     def seen(method: str, path: str, place: str) -> Any:
         filled = path.replace("{partner}", place).replace("{connection}", "main").replace("{lease}", "0" * 24)
+        filled = filled.replace("{simulation}", "0" * 32)
         body = BODIES.get((method, path))
         answer = vault.http.request(
             method, filled, headers={**bearer, "If-Match": '"1"'}, json=body, params={"after": "x", "limit": "x"}
@@ -206,6 +208,7 @@ def places(
     connection = "main" if method != "delete" else "another"
     sound = path.replace("{partner}", partner).replace("{connection}", connection).replace("{lease}", "0" * 24)
     sound = sound.replace("{rotation}", "0" * 24).replace("{verb}", "pause")
+    sound = sound.replace("{simulation}", "0" * 32)
     declared = operation.get("parameters", [])
     yield sound, {"params": {"after": canary, "limit": canary, canary: canary}}
     yield sound, {"headers": {"Idempotency-Key": canary, "If-Match": canary, "Cookie": canary, "Accept": canary}}

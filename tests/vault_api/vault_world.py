@@ -65,10 +65,13 @@ POLICY = PolicySource(
         "emergency:open": Permission(sensitive=True),
         "emergency:seal": Permission(),
         "secret:rotate": Permission(sensitive=True),
+        "partner:simulate": Permission(sensitive=True),
     },
     roles={
         "super_admin": Role(
-            permissions=frozenset({READER, "lease:revoke", "audit:view", "secret:rotate", "emergency:open"})
+            permissions=frozenset(
+                {READER, "lease:revoke", "audit:view", "secret:rotate", "emergency:open", "partner:simulate"}
+            )
         ),
         "emergency-keeper": Role(permissions=frozenset({"emergency:seal"})),
     },

@@ -47,6 +47,8 @@ CLASSES: Mapping[str, Class] = {
     "break_glass.sealed": Class("iam", "change"),
     "break_glass.release": Class("iam", "access"),
     "break_glass.read": Class("iam", "info"),
+    "simulation.begin": Class("iam", "access"),
+    "simulation.choices": Class("iam", "info"),
     "token.rejected.summary": Class("authentication", "start"),
 }
 """Events that are spelt out; the families below hold for the rest."""
@@ -63,6 +65,7 @@ FAMILIES: Mapping[str, Class] = {
     "audit": Class("file", "change"),
     "legacy": Class("configuration", "change"),
     "break_glass": Class("iam", "change"),
+    "simulation": Class("iam", "access"),
 }
 """By the first word of an event."""
 

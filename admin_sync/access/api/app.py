@@ -10,13 +10,15 @@ from admin_sync.access.campaigns.endpoints import router as campaigns
 from admin_sync.access.configured import NotConfigured
 from admin_sync.access.service import Access
 from admin_sync.access.store.database import BrokenRule, DatabaseUnavailable
+from admin_sync.auth_health.endpoints import router as auth_health
 from admin_sync.break_glass.endpoints import router as break_glass
 from identity import problem
 from identity.body import BodyLimit
 from identity.observed import Observed
+from identity.simulation import NoSimulation
 from identity.trace import TraceMiddleware
 
-ROUTERS = (requests.router, catalogue.router, campaigns, break_glass, health.router)
+ROUTERS = (requests.router, catalogue.router, campaigns, break_glass, auth_health, health.router)
 """What is served. Bypasses add theirs here."""
 
 
@@ -44,6 +46,7 @@ def create_app(access: Access) -> FastAPI:
     # The last one added is the outermost: observed, then traced, then errors answered, then the body read.
     app.add_middleware(BodyLimit)
     problem.install(app)
+    app.add_middleware(NoSimulation)
     app.add_middleware(TraceMiddleware)
     app.add_middleware(Observed, answered=access.metrics.answered)
     return app
