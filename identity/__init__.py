@@ -19,6 +19,7 @@ In the order of the flow:
 - `serving.py`: the HTTP server, in one process or several; `observed.py` counts and times what it answers.
 - `flight.py`: one piece of work for all who ask for the same at once.
 - `durable.py`: files that are there as a whole or not at all.
+- `chart.py`: figures as a picture (SVG) for pages and reports.
 - `revisions.py`: a service's schema in PostgreSQL, brought up to date.
 - `logout_token.py`: the issuer says that a session is over.
 - `login/`: a person at a terminal: the session that all their programs share.

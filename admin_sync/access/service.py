@@ -23,6 +23,10 @@ from admin_sync.access.store.database import Database, DatabaseUnavailable
 from admin_sync.access.store.expiry import expire
 from admin_sync.access.store.ledger import SOURCE
 from admin_sync.access.store.migrate import needed_revision
+from admin_sync.auth_health.collector import Collector
+from admin_sync.auth_health.daily import DailyReport
+from admin_sync.auth_health.pulse import Pulse
+from admin_sync.auth_health.store import Figures
 from admin_sync.break_glass.desk import EmergencyDesk
 from admin_sync.break_glass.proof import Signer
 from admin_sync.break_glass.store import Openings
@@ -57,6 +61,9 @@ class Access:
     gate: Gate
     jwks: JwksCache
     shipper: Shipper
+    figures: Figures
+    pulse: Pulse
+    collector: Collector
     http: httpx.AsyncClient
 
 
@@ -83,13 +90,16 @@ async def open_access(settings: AccessSettings) -> AsyncIterator[Access]:
         stack.push_async_callback(access.shipper.stop)
         # Before the shipper stops, which ships that line too.
         stack.push_async_callback(access.gate.rejected.close)
-        sweeping = asyncio.create_task(_sweep(access))
+        beside = [asyncio.create_task(_sweep(access)), asyncio.create_task(access.collector.run())]
         try:
             yield access
         finally:
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            for task in beside:
+                task.cancel()
+            for task in beside:
+                with suppress(asyncio.CancelledError):
+                    await task
+            access.collector.close()
 
 
 async def _build(settings: AccessSettings, stack: AsyncExitStack) -> Access:
@@ -130,12 +140,29 @@ async def _build(settings: AccessSettings, stack: AsyncExitStack) -> Access:
     )
     desk = Desk(database, configured, gate, trail, node=settings.node, appended=pending.add)
     signer = None if settings.approval_key_file is None else Signer.from_file(settings.approval_key_file)
+    emergencies = EmergencyDesk(desk, Openings(database, settings.node), signer)
+    figures, pulse = Figures(database), Pulse(database)
+    collector = Collector(
+        figures,
+        http,
+        audit=settings.audit_dir / "iam_events.jsonl",
+        pages=settings.metrics_by_name,
+        environment=settings.environment,
+        node=settings.node,
+        emergencies=emergencies.figures,
+        daily=None
+        if settings.report_dir is None
+        else DailyReport(figures, pulse, settings.report_dir, environment=settings.environment),
+    )
     return Access(
         settings=settings,
         metrics=metrics,
         database=database,
         desk=desk,
-        emergencies=EmergencyDesk(desk, Openings(database, settings.node), signer),
+        emergencies=emergencies,
+        figures=figures,
+        pulse=pulse,
+        collector=collector,
         gate=gate,
         jwks=jwks,
         shipper=shipper,

@@ -55,6 +55,22 @@ class AccessSettings(IdentitySettings, DatabaseSettings):
     audit_lag_seconds: float = Field(default=30.0, gt=0, le=3600, validation_alias="ACCESS_AUDIT_LAG_SECONDS")
     """How far the audit file may fall behind the database before the service says that it is not ready."""
 
+    metrics_pages: str = Field(default="", validation_alias="ACCESS_METRICS_PAGES")
+    """Pages of metrics that the auth health dashboard is fed with, as `name=URL`, separated by commas."""
+    report_dir: Path | None = Field(default=None, validation_alias="ACCESS_REPORT_DIR")
+    """Where the auth health report of each day is put when the day is over; without it, nowhere."""
+
+    @property
+    def metrics_by_name(self) -> Mapping[str, str]:
+        """The address of each page of metrics. Raises ValueError when ACCESS_METRICS_PAGES cannot be read."""
+        found: dict[str, str] = {}
+        for part in filter(None, (one.strip() for one in self.metrics_pages.split(","))):
+            name, _, url = part.partition("=")
+            if not name or not url.startswith(("http://", "https://")) or name in found:
+                raise ValueError("ACCESS_METRICS_PAGES must be name=URL pairs, separated by commas, each name once")
+            found[name] = url
+        return found
+
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on. Raises ValueError when ACCESS_BIND is not `host:port`."""
