@@ -17,7 +17,8 @@ from typing import Final
 import orjson
 
 from admin_sync.model import Json
-from admin_sync.monitor.follow import family
+from admin_sync.rotated import family, written_since
+from admin_sync.rotated import lines as rotated_lines
 
 _ID: Final = b'"event_id"'
 _KEYCLOAK: Final = b'"keycloak"'
@@ -43,10 +44,9 @@ def audit_files(audit: Path, others: Iterable[Path] = ()) -> list[Path]:
 def lines_of(files: Iterable[Path], since: int) -> Lines:
     """The lines since a time (milliseconds). Raises OSError for a file that cannot be read."""
     found = Lines()
-    for path in files:
-        with path.open("rb") as file:
-            for raw in file:
-                _take(raw, since, found)
+    for path in written_since(list(files), since / 1000):
+        for raw in rotated_lines(path):
+            _take(raw, since, found)
     return found
 
 

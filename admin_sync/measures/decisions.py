@@ -12,6 +12,7 @@ from admin_sync.bundle.decisions import EVENT
 from admin_sync.measures.subject import Subject
 from admin_sync.model import Json
 from admin_sync.monitor.line import instant
+from admin_sync.rotated import lines
 
 _WORD = EVENT.encode()
 
@@ -43,15 +44,14 @@ def denials(subject: Subject) -> Mapping[str, Json]:
     tallies: dict[str, Tally] = {}
     together = Tally()
     for path in subject.audit_files():
-        with path.open("rb") as file:
-            for text in file:
-                if _WORD not in text:
-                    continue
-                record = _record(text)
-                if record.get("event") == EVENT and instant(record.get("time")) >= subject.since:
-                    environment = str(record.get("resource") or "?").partition("/")[0]
-                    for tally in (tallies.setdefault(environment, Tally()), together):
-                        _count(tally, record)
+        for text in lines(path):
+            if _WORD not in text:
+                continue
+            record = _record(text)
+            if record.get("event") == EVENT and instant(record.get("time")) >= subject.since:
+                environment = str(record.get("resource") or "?").partition("/")[0]
+                for tally in (tallies.setdefault(environment, Tally()), together):
+                    _count(tally, record)
     environments = {name: tally.numbers() for name, tally in sorted(tallies.items())}
     return {"days": subject.days, **together.numbers(), "environments": environments}
 

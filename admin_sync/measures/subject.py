@@ -10,8 +10,8 @@ from pathlib import Path
 
 from admin_sync.commands.options import Options
 from admin_sync.load.document import Document
-from admin_sync.monitor.follow import family
 from admin_sync.roster import Roster, read
+from admin_sync.rotated import family, written_since
 from admin_sync.sync import Session
 
 
@@ -64,7 +64,4 @@ class Subject:
         found = family(folder / "iam_events.jsonl")
         if not found:
             raise Untaken(f"there is no iam_events.jsonl in {folder}; name the folder in TRADEPULSE_AUDIT_DIR")
-        written = {path: path.stat().st_mtime for path in found}
-        yield from sorted(
-            (path for path in found if written[path] >= self.since.timestamp()), key=lambda one: written[one]
-        )
+        yield from written_since(found, self.since.timestamp())

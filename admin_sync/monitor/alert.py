@@ -30,6 +30,8 @@ KINDS: Final = (
 )
 """Every kind of alert; docs/monitoring.md says what each means, and observability/alerts what is made of it."""
 
+SEVERITIES: Final = ("warning", "critical")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import orjson
 
+from admin_sync import rotated
+
 _PAIR: Final = re.compile(r'([A-Za-z0-9_.]+)=("(?:[^"\\]|\\.)*"|\S*)')
 _BEGINNING: Final = datetime.fromtimestamp(0, UTC)
 
@@ -71,11 +73,10 @@ def parsed(text: bytes) -> Line | None:
 
 def lines(path: Path) -> Iterator[Line]:
     """The lines of a whole file; what is no line is left out. Raises OSError."""
-    with path.open("rb") as file:
-        for text in file:
-            line = parsed(text)
-            if line is not None:
-                yield line
+    for text in rotated.lines(path):
+        line = parsed(text)
+        if line is not None:
+            yield line
 
 
 def pairs(resource: str) -> dict[str, str]:

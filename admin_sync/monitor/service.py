@@ -55,7 +55,9 @@ class Monitor:
         self._show = show
         self._note = note
         self._fresh = found is None
-        self._follower = Follower(path, self.state.position, from_start=from_start)
+        newest = max((at for _, at in self.state.heads.values()), default=0.0)
+        # Whoever has seen lines goes on, also where there was no file when it was stopped.
+        self._follower = Follower(path, self.state.position, from_start=from_start or bool(newest), seen=newest)
         self._lost = 0
         self._delivery = Delivery(settings, self.state, note)
 

@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from admin_sync.measures.sessions import HARDWARE, SECOND
-from admin_sync.monitor.alert import Alert
+from admin_sync.monitor.alert import KINDS, SEVERITIES, Alert
 from admin_sync.monitor.detect import FACTORS, failed_factor
 from admin_sync.monitor.line import Line
 
@@ -49,6 +49,10 @@ class Tally:
             "tradepulse_mfa_failures", "Wrong second factors.", ("realm", "factor"), registry=registry
         )
         self.alerts = Counter("tradepulse_alerts", "Alerts raised.", ("kind", "severity"), registry=registry)
+        # Prometheus sees no increase in a series that begins at one, and the first alert of a kind may be the only one.
+        for kind in KINDS:
+            for severity in SEVERITIES:
+                self.alerts.labels(kind, severity)
         self.waiting = Gauge("tradepulse_alerts_undelivered", "Alerts not delivered yet.", registry=registry)
         self.given_up = Counter("tradepulse_alerts_given_up", "Alerts that nobody took.", registry=registry)
         self._seen: dict[str, set[str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import os
@@ -175,6 +176,71 @@ def test_rotated_files_are_read_to_their_end_in_their_order(watch: Watch, runnin
     else:
         watch.once()
     assert [alert.actor for alert in watch.shown] == ["one", "two", "three", "four"]
+
+
+def aside(path: Path, name: str, *, age: float, packed: bool = False) -> None:
+    """What logrotate does to a file: another name, and perhaps gzip, which keeps the time of the last change."""
+    when = time.time_ns() - int(age * 1_000_000_000)
+    target = path.with_name(name)
+    if packed:
+        target.write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    else:
+        path.rename(target)
+    os.utime(target, ns=(when, when))
+
+
+def test_a_file_that_was_put_aside_with_a_date_before_its_ending_is_read_to_its_end(watch: Watch) -> None:
+    watch.log.locked("one")
+    assert watch.once() == ["one"]
+    watch.log.locked("two")
+    aside(watch.log.path, "iam_events-20261123.jsonl", age=1)
+    watch.log.locked("three")
+    assert watch.once() == ["two", "three"]
+
+
+def test_the_oldest_line_is_in_the_oldest_file_that_is_left(watch: Watch) -> None:
+    watch.log.locked("one")
+    aside(watch.log.path, "iam_events.jsonl-20261121.gz", age=20, packed=True)
+    watch.log.locked("two")
+    aside(watch.log.path, "iam_events-20261122.jsonl", age=10)
+    watch.log.locked("three")
+    assert watch.once() == ["one", "two", "three"]
+    assert not watch.notes
+    assert watch.once() == []
+
+
+def test_what_was_packed_while_nobody_watched_is_read_once(watch: Watch) -> None:
+    watch.log.locked("one")
+    assert watch.once() == ["one"]
+    watch.log.locked("two")
+    aside(watch.log.path, "iam_events.jsonl.1.gz", age=0, packed=True)
+    watch.log.path.write_bytes(b"")
+    watch.log.locked("three")
+    assert watch.once() == ["two", "three"]
+    assert not watch.notes
+    assert not any(alert.kind.startswith("audit.") for alert in watch.shown)
+
+
+def test_a_run_without_a_file_forgets_nothing_of_where_the_last_one_stopped(watch: Watch) -> None:
+    watch.log.locked("one")
+    assert watch.once(from_start=False) == []
+    watch.log.locked("two")
+    assert watch.once(from_start=False) == ["two"]
+    aside(watch.log.path, "iam_events.jsonl.1.gz", age=0, packed=True)
+    assert watch.once(from_start=False) == []
+    watch.log.locked("three")
+    assert watch.once(from_start=False) == ["three"]
+
+
+def test_half_a_packed_file_is_said_and_stops_nothing(watch: Watch) -> None:
+    watch.log.locked("one")
+    assert watch.once() == ["one"]
+    watch.log.path.with_name("iam_events.jsonl.1.gz").write_bytes(gzip.compress(watch.log.path.read_bytes() * 99)[:60])
+    watch.log.path.unlink()
+    watch.log.locked("two")
+    assert watch.once() == ["two"]
+    assert any("is gone" in note for note in watch.notes)
 
 
 def test_a_file_that_was_copied_and_emptied_repeats_nothing(watch: Watch) -> None:
