@@ -30,7 +30,7 @@ KINDS: Final = (
 )
 """Every kind of alert; docs/monitoring.md says what each means, and observability/alerts what is made of it."""
 
-SEVERITIES: Final = ("warning", "critical")
+SEVERITIES: Final = ("info", "warning", "critical")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
