@@ -32,6 +32,9 @@ LEASE: Final = 60.0
 
 _PREFIX: Final = "tradepulse.lock."
 
+_TURNS: Final = 5
+"""How often a lock that has just vanished is tried for at once; after that with pauses, and to the deadline only."""
+
 
 class LockHeld(AdminSyncError):
     """Somebody else is applying to the realm; the text names them."""
@@ -105,6 +108,7 @@ def _acquire(
 ) -> tuple[str, float]:
     """The id of our lock, and when by our own clock its lease began."""
     deadline = clock() + wait
+    turns = 0
     while True:
         asked = time.monotonic()
         mine = _claim(clock())
@@ -115,17 +119,27 @@ def _acquire(
             if problem.status != 409:
                 raise
         found = connection.get(place)
-        if found is None:
-            continue
-        holder = _holder(found)
-        if holder.get("token") == mine["token"]:
+        holder = {} if found is None else _holder(found)
+        if found is not None and holder.get("token") == mine["token"]:
             return str(found["id"]), asked
-        if _is_dead(holder, clock()):
+        dead = found is not None and _is_dead(holder, clock())
+        if found is not None and dead:
             connection.delete(f"/{segment(account_realm)}/roles-by-id/{found['id']}")
+        turns += 1
+        if (found is None or dead) and turns < _TURNS:
+            # Given back or reclaimed between our two requests: whoever is next creates it.
             continue
         if clock() >= deadline:
-            raise LockHeld(f"{realm} is being changed by {_described(holder)}; wait for it, or give --wait SECONDS")
+            raise LockHeld(_in_the_way(realm, place, found, holder, dead=dead))
         time.sleep(0.5)
+
+
+def _in_the_way(realm: str, place: str, found: object, holder: Mapping[str, Any], *, dead: bool) -> str:
+    if found is None:
+        return f"the lock of {realm} exists and cannot be read; this account needs view-realm where {place} is"
+    if dead:
+        return f"the lock of {realm}, left by {_described(holder)}, cannot be removed; remove {place}"
+    return f"{realm} is being changed by {_described(holder)}; wait for it, or give --wait SECONDS"
 
 
 def held_by(connection: Connection, account_realm: str, realm: str) -> str | None:

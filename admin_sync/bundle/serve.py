@@ -43,6 +43,10 @@ from identity.secret import Secret
 # The media type by which OPA knows that a server holds requests open.
 _LONG_POLLING = "application/vnd.openpolicyagent.bundles"
 _LOOK_EVERY = 0.05
+WAITING = 64
+"""Requests that may wait for a change at once; OPA comes back later when it is told 503."""
+CONNECTIONS = 256
+"""Connections, each a thread. One more is closed, so that whoever opens many takes nothing else from this host."""
 _WAIT = re.compile(r"(?:^|[;,\s])wait=([0-9]{1,4})(?:$|[;,\s])")
 
 
@@ -86,7 +90,23 @@ class BundleServer(ThreadingHTTPServer):
         self.publish_token = publish_token
         self.receiver = receiver
         self.reports_token = reports_token
+        self.waiting = threading.BoundedSemaphore(WAITING)
+        self._connections = threading.BoundedSemaphore(CONNECTIONS)
         super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for a connection, while there are not too many."""
+        if self._connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away in the middle of an answer is no error of ours and not worth a traceback."""
@@ -102,11 +122,20 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 2 * LONG_POLL
 
     def do_GET(self) -> None:
-        """The bundle; 304 if the caller has it and no other came while it waited; 404 if there is none."""
+        """The bundle; 304 if the caller has it and no other came meanwhile, 404 if there is none, 503 if too many wait."""
         path = self._path()
         if path == "/status" and self.server.receiver is not None:
             return self._reported(self.server.receiver)
-        found = self._changed() if path == f"/{CURRENT}" else None
+        if path != f"/{CURRENT}":
+            return self._answer(404, {})
+        found = self.server.published.current()
+        if self._patience() and (found is None or self._has(found[0])):
+            if not self.server.waiting.acquire(blocking=False):
+                return self._answer(503, {"Retry-After": "5"})
+            try:
+                found = self._changed()
+            finally:
+                self.server.waiting.release()
         if found is None:
             return self._answer(404, {})
         etag, content = found
@@ -189,9 +218,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self._answer(status, {"Connection": "close", **({"WWW-Authenticate": "Bearer"} if status == 401 else {})})
 
-    def _changed(self) -> tuple[str, bytes] | None:
+    def _patience(self) -> int:
         asked = _WAIT.search(self.headers.get("Prefer", ""))
-        until = time.monotonic() + min(int(asked[1]) if asked else 0, LONG_POLL)
+        return min(int(asked[1]) if asked else 0, LONG_POLL)
+
+    def _changed(self) -> tuple[str, bytes] | None:
+        until = time.monotonic() + self._patience()
         while True:
             found = self.server.published.current()
             if (found is not None and not self._has(found[0])) or time.monotonic() >= until:

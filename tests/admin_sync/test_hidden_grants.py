@@ -19,9 +19,10 @@ from admin_sync.keycloak.iam.client import ClientAdapter
 from admin_sync.keycloak.iam.group import GroupAdapter
 from admin_sync.keycloak.iam.identity_provider_mapper import ProviderMapperAdapter
 from admin_sync.keycloak.iam.role import RoleAdapter
+from admin_sync.keycloak.problems import Refused as KeycloakRefused
 from admin_sync.keycloak.rest.reader import RestReader
 from admin_sync.keycloak.state import read_through
-from admin_sync.lock import LEASE, Lock
+from admin_sync.lock import LEASE, Lock, LockHeld, hold
 from admin_sync.model import MANAGED_ATTRIBUTE, MANAGED_BY, Resource
 
 OURS = {MANAGED_ATTRIBUTE: [MANAGED_BY]}
@@ -176,3 +177,37 @@ def test_a_lock_whose_lease_ran_out_unrenewed_stops_the_writer() -> None:
     now[0] += 1
     with pytest.raises(Interrupted, match="renewed"):
         lock.check()
+
+
+class _Unreadable:
+    """Somebody's lock that this account can neither see nor remove."""
+
+    def __init__(self, shown: dict[str, Any] | None) -> None:
+        self.shown = shown
+        self.asked = 0
+
+    def post(self, place: str, body: object) -> None:
+        self.asked += 1
+        raise KeycloakRefused("taken", 409, "")
+
+    def get(self, place: str) -> dict[str, Any] | None:
+        return self.shown
+
+    def delete(self, place: str) -> None:
+        """It stays all the same."""
+
+
+@pytest.mark.parametrize(
+    ("shown", "why"),
+    [
+        (None, "cannot be read"),
+        ({"id": "i", "attributes": {"tradepulse.lock.until": ["1"], "tradepulse.lock.host": ["elsewhere"]}}, "removed"),
+    ],
+)
+def test_a_lock_that_can_be_neither_seen_nor_removed_is_said_and_not_tried_for_ever(
+    shown: dict[str, Any] | None, why: str
+) -> None:
+    server = _Unreadable(shown)
+    with pytest.raises(LockHeld, match=why), hold(server, "master", "r-dev", clock=lambda: 1000.0):  # type: ignore[arg-type]
+        pytest.fail("it was had")
+    assert server.asked < 10

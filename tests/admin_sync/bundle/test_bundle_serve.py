@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from admin_sync.bundle import serve
 from admin_sync.bundle.published import CURRENT
 from admin_sync.bundle.serve import BundleServer, main
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[httpx.Client]:
+@contextmanager
+def serving(tmp_path: Path) -> Iterator[httpx.Client]:
     with BundleServer(("127.0.0.1", 0), tmp_path) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
@@ -25,6 +27,12 @@ def web(tmp_path: Path) -> Iterator[httpx.Client]:
             yield client
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[httpx.Client]:
+    with serving(tmp_path) as client:
+        yield client
 
 
 def replace(directory: Path, content: bytes) -> None:
@@ -82,3 +90,46 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path, capsys: pytest.Captur
         taken = f"127.0.0.1:{server.server_address[1]}"
         assert main(["--directory", str(tmp_path), "--bind", taken]) == 1
     assert f"cannot serve bundles on {taken}" in capsys.readouterr().err
+
+
+def test_who_comes_when_too_many_wait_is_sent_away_and_news_is_still_served(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(serve, "WAITING", 2)
+    with serving(tmp_path) as web:
+        answers: list[int] = []
+        wait = {"Prefer": "wait=5"}
+        patient = [
+            threading.Thread(target=lambda: answers.append(web.get(f"/{CURRENT}", headers=wait).status_code))
+            for _ in range(2)
+        ]
+        for one in patient:
+            one.start()
+        turned_away = 0
+        while turned_away != 503:
+            # Without patience until both are inside; from then on one more that would wait is told to come again.
+            turned_away = web.get(f"/{CURRENT}", headers={"Prefer": "wait=1"}).status_code
+        replace(tmp_path, b"one")
+        for one in patient:
+            one.join()
+        assert answers == [200, 200]
+        assert web.get(f"/{CURRENT}", headers=wait).status_code == 200
+
+
+def test_one_connection_too_many_is_closed_and_makes_room_when_others_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(serve, "CONNECTIONS", 1)
+    replace(tmp_path, b"one")
+    with serving(tmp_path) as web:
+        assert web.get(f"/{CURRENT}").status_code == 200
+        # The first connection is kept open by its client.
+        with pytest.raises(httpx.TransportError):
+            httpx.get(web.base_url.join(CURRENT), trust_env=False)
+        web.get(f"/{CURRENT}", headers={"Connection": "close"})
+        while True:
+            try:
+                assert httpx.get(web.base_url.join(CURRENT), trust_env=False).status_code == 200
+                return
+            except httpx.TransportError:
+                time.sleep(0.01)
