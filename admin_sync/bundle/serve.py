@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 2 * LONG_POLL
 
     def do_GET(self) -> None:
-        """The bundle; 304 if the caller has it and no other came meanwhile, 404 if there is none, 503 if too many wait."""
+        """The bundle; 304 if the caller has it and no other came meanwhile; 404 without one; 503 if too many wait."""
         path = self._path()
         if path == "/status" and self.server.receiver is not None:
             return self._reported(self.server.receiver)
