@@ -47,6 +47,7 @@ class HealthBody(BaseModel):
     until: datetime
     span_seconds: int
     totals: dict[str, Any]
+    by_environment: dict[str, dict[str, Any]]
     history: list[dict[str, Any]]
     levels: dict[str, float]
     levels_history: list[dict[str, Any]]
@@ -99,13 +100,15 @@ async def read_health(
     answers = await access.pulse.answers(until.date() - timedelta(days=PULSE_DAYS), until.date() + timedelta(days=1))
     whole = summary.totals(rows, environment)
     levels = summary.latest(measured, access.settings.environment)
+    environments = sorted({row.environment for row in rows} | {access.settings.environment})
     return HealthBody(
         environment=environment,
-        environments=sorted({row.environment for row in rows} | {access.settings.environment}),
+        environments=environments,
         since=since,
         until=until,
         span_seconds=int(span.total_seconds()),
         totals=asdict(whole),
+        by_environment={name: asdict(summary.totals(rows, name)) for name in environments},
         history=[
             {"since": one.since, **asdict(one.totals)}
             for one in summary.history(rows, since=since, until=until, span=span, environment=environment)

@@ -74,7 +74,8 @@ def _most(name: str, title: str, value: float | None, target: float) -> Standing
     wanted = f"at most {duration(target)}"
     if value is None:
         return Standing(name, title, "-", wanted, State.UNKNOWN)
-    return Standing(name, title, duration(value), wanted, State.GOOD if value <= target else State.BAD)
+    said = duration(value) if value else "none"
+    return Standing(name, title, said, wanted, State.GOOD if value <= target else State.BAD)
 
 
 def _none(name: str, title: str, value: float | None) -> Standing:

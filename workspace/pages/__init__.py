@@ -3,6 +3,7 @@
 signed_in.py   who is looking: the dependency of every page but the few for everybody
 home.py        the first page; what everybody sees: signed out, confirm that it is you
 partner.py     a partner's connections; linking.py: a new one; trail.py: the audit trail
+auth_health.py how logins go, its reports, and the question after a login
 access.py      what somebody was granted; access_….py: asking, deciding, certification, emergencies
 """
 
@@ -18,6 +19,7 @@ from workspace.pages import (
     access_campaigns,
     access_emergencies,
     access_requests,
+    auth_health,
     home,
     linking,
     partner,
@@ -34,4 +36,5 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     access.router,
     access_campaigns.router,
     access_emergencies.router,
+    auth_health.router,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -12,14 +13,29 @@ from workspace.login.places import local
 from workspace.pages.signed_in import Person
 from workspace.render import page
 from workspace.service import Workspace, workspace_of
+from workspace.session.sessions import Session
+from workspace.upstream.answer import Refused, ServiceAway, StepUpNeeded
 
 router = APIRouter(include_in_schema=False)
+
+_PULSE_SECONDS: Final = 1.0
+"""How long the first page waits to hear whether to ask."""
 
 
 @router.get("/")
 async def home(request: Request, person: Person, here: Annotated[Workspace, Depends(workspace_of)]) -> Response:
     """What somebody can do here, and how they are logged in."""
-    return page(request, "home.html", person, idle_seconds=here.settings.idle_seconds)
+    pulse = await _asked(person, here)
+    return page(request, "home.html", person, idle_seconds=here.settings.idle_seconds, pulse=pulse)
+
+
+async def _asked(person: Session, here: Workspace) -> bool:
+    """Whether somebody is asked how easy it was to log in. Nothing that is wrong with that keeps anybody from here."""
+    try:
+        async with asyncio.timeout(_PULSE_SECONDS):
+            return bool((await here.access.get(person.token, "pulse")).get("due"))
+    except (ServiceAway, Refused, StepUpNeeded, TimeoutError):
+        return False
 
 
 @router.get("/signed-out")
