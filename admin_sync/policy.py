@@ -36,6 +36,10 @@ OPENING_PERMISSION: Final = "emergency:open"
 """What it takes to be given the credential of an emergency account, besides two approvals (docs/break-glass.md)."""
 
 
+PROACTIVE_REFRESH: Final = "proactive_refresh"
+"""The `session` of a persona whose open pages keep their session renewed (docs/sessions.md)."""
+
+
 def policy_source(document: Document) -> PolicySource:
     """Everything the rules decide by. Grants that have expired stay in it, so that nothing else revives them."""
     policies, roles = document.policies, document.roles
@@ -73,6 +77,7 @@ def policy_source(document: Document) -> PolicySource:
                 brokers=frozenset(one.brokers),
                 roles=frozenset(allowed_roles(document, alias)),
                 approve_connections=_approves(document, alias),
+                proactive_refresh=_stays(document, alias),
                 alert_routes=_alert_routes(document, alias),
             )
             for alias, one in document.partners.partners.items()
@@ -133,6 +138,12 @@ def _approves(document: Document, alias: str) -> bool:
     if partner.approve_connections is not None:
         return partner.approve_connections
     return persona is not None and persona.approve_connections
+
+
+def _stays(document: Document, alias: str) -> bool:
+    """Whether the partner's persona wants sessions renewed while a page is open."""
+    persona = document.partners.personas.get(document.partners.partners[alias].persona)
+    return persona is not None and persona.session == PROACTIVE_REFRESH
 
 
 def _alert_routes(document: Document, alias: str) -> tuple[AlertRoute, ...]:

@@ -18,7 +18,7 @@ from workspace.login.places import local
 from workspace.login.realm import RealmAway
 from workspace.render import page
 from workspace.session.store import StoreUnavailable
-from workspace.upstream.answer import LoginNeeded, Refused, ServiceAway, StepUpNeeded
+from workspace.upstream.answer import LoginNeeded, Refused, ServiceAway, SimulationOver, StepUpNeeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ _SAYS: Final[dict[type[Exception], Callable[[Any], Said]]] = {
     ),
 }
 
-FAILURES: Final = (*_SAYS, StepUpNeeded, LoginNeeded)
+FAILURES: Final = (*_SAYS, StepUpNeeded, LoginNeeded, SimulationOver)
 """What `fail` knows how to answer."""
 
 
@@ -58,6 +58,8 @@ def fail(request: Request, error: Exception) -> Response:
     """The answer to somebody whose request failed."""
     if isinstance(error, LoginNeeded):
         return _go(request, f"/auth/login?{urlencode({'next': _here(request)})}")
+    if isinstance(error, SimulationOver):
+        return _go(request, "/simulation/over")
     if isinstance(error, StepUpNeeded):
         asked = {"next": _here(request), "level": error.level.value}
         if error.max_age is not None:

@@ -32,6 +32,7 @@ def entries(principal: Principal) -> tuple[Entry, ...]:
         found.append(Entry("Access", "Grants", "/access/grants"))
         found.append(Entry("Access", "Certification", "/access/campaigns"))
         found.append(Entry("Access", "Emergencies", "/access/break-glass"))
+        found.append(Entry("Partners", "See as a partner", "/simulation"))
         found.append(Entry("Platform", "Auth health", "/auth-health"))
     return tuple(found)
 

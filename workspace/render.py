@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -42,9 +43,15 @@ def page(
         "path": request.url.path,
         "notice": session.notice if session is not None else None,
         "trace": trace_id(),
+        "presence": session is not None and _stays(values.get("offers")),
         **values,
     }
     return HTMLResponse(_templates.get_template(template).render(shown), status)
+
+
+def _stays(offers: object) -> bool:
+    """Whether a page is one of a live desk, whose session is renewed while it is open (docs/sessions.md)."""
+    return isinstance(offers, Mapping) and offers.get("proactive_refresh") is True
 
 
 def instant(value: str | float | datetime | None) -> datetime | None:
@@ -85,4 +92,10 @@ def proved(level: AssuranceLevel) -> str:
     return _PROVED[level]
 
 
-_templates.filters.update(day_and_time=day_and_time, distance=distance, proved=proved)
+def timestamp(value: str | float | datetime | None) -> str:
+    """A time for machines (RFC 3339), as `<time datetime>` wants it; empty for none."""
+    found = instant(value)
+    return "" if found is None else found.isoformat(timespec="seconds")
+
+
+_templates.filters.update(day_and_time=day_and_time, distance=distance, proved=proved, timestamp=timestamp)

@@ -110,6 +110,7 @@ def _vault(source: PolicySource) -> dict[str, Json]:
         "partners": {
             alias: {
                 "approve_connections": partner.approve_connections,
+                "proactive_refresh": partner.proactive_refresh,
                 "alert_routes": [
                     {
                         "alerts": sorted(route.alerts),

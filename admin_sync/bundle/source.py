@@ -101,13 +101,15 @@ class AlertRoute:
 class Partner:
     """A partner. `roles` are the partner roles that count there, which its persona may narrow.
 
-    The rest is for the vault: whether a linked broker waits for a second person, and who is told what.
+    The rest is for the vault: whether a linked broker waits for a second person, whether pages of its people that are
+    open stay logged in, and who is told what.
     """
 
     persona: str
     brokers: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
     approve_connections: bool = False
+    proactive_refresh: bool = False
     alert_routes: tuple[AlertRoute, ...] = ()
 
 

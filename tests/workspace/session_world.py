@@ -139,6 +139,9 @@ class Place:
             yield [await stack.enter_async_context(_window(read)) for _ in range(count)]
 
     def _answer(self, request: Seen) -> Answer:
+        if request.path.startswith("/access/"):
+            # The access service has nothing to ask anybody here.
+            return answer_json({}, 404)
         if request.path.endswith("/certs"):
             return answer_json(key_set(EC))
         if self.away is not None:
@@ -175,9 +178,18 @@ class Window:
         """A session with these tokens; the secret of its cookie."""
         return await self.workspace.sessions.open(tokens)
 
+    def cookie(self, secret: bytes) -> dict[str, str]:
+        """The header that the browser of a session sends."""
+        return _cookie(secret)
+
     async def home(self, secret: bytes) -> httpx.Response:
         """The first page, as whoever has this secret."""
         return await self.http.get("/", headers=_cookie(secret))
+
+    async def presence(self, secret: bytes, *, used: bool) -> httpx.Response:
+        """What a page that is open says by itself."""
+        said = {} if used else {"Unattended": "true"}
+        return await self.http.post("/session/presence", headers={**_cookie(secret), "Origin": ORIGIN, **said})
 
     async def logout(self, secret: bytes) -> httpx.Response:
         """The button."""

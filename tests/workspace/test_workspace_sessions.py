@@ -7,15 +7,17 @@ import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from session_world import Place, signed_in
+from session_world import ORIGIN, Place, signed_in
 
 from identity.revisions import upgrade
 from tests.identity.loopback_server import Answer, answer_json
+from workspace.session.content import Simulation
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +151,75 @@ async def test_use_keeps_a_session_from_being_idle_and_lengthens_no_day(place: P
         assert await rows.fetchval("SELECT now() - seen_at < interval '1 minute' FROM workspace.session")
         assert await rows.fetchval("SELECT ends_at FROM workspace.session") == ends
         assert 35_900 < ends.timestamp() - time.time() <= 36_000
+
+
+async def test_a_page_that_is_open_renews_its_session_and_is_no_use_of_it(place: Place, rows: Any) -> None:
+    async with place.workspaces() as (window,):
+        secret = await window.opened(place.tokens(left=20))
+        await rows.execute("UPDATE workspace.session SET seen_at = now() - interval '30 minutes'")
+        told = await window.presence(secret, used=False)
+        assert told.status_code == 200
+        assert 1790 < told.json()["seconds_left"] <= 1800
+        assert [form["refresh_token"] for form in place.asked] == ["session-1.0"], "renewed before anybody waits for it"
+        assert await rows.fetchval("SELECT now() - seen_at > interval '29 minutes' FROM workspace.session")
+
+        told = await window.presence(secret, used=True)
+        assert told.json()["seconds_left"] > 3590
+        assert await rows.fetchval("SELECT now() - seen_at < interval '1 minute' FROM workspace.session")
+        assert len(place.asked) == 1
+        assert (await window.presence(bytes(32), used=True)).status_code == 401
+
+
+@pytest.mark.parametrize(("used", "ended"), [(False, ["session-1.1"]), (True, [])])
+async def test_an_abandoned_page_ends_its_session_in_the_realm_too_where_it_alone_kept_that_one_alive(
+    place: Place, rows: Any, used: bool, ended: list[str]
+) -> None:
+    async with place.workspaces() as (window,):
+        secret = await window.opened(place.tokens(left=20))
+        assert (await window.presence(secret, used=used)).status_code == 200
+        await rows.execute("UPDATE workspace.session SET seen_at = now() - interval '61 minutes'")
+        await window.workspace.store.sweep()
+        assert (await window.presence(secret, used=False)).status_code == 401
+        assert place.ended == ended
+        assert not signed_in(await window.home(secret))
+
+
+async def test_nobody_elses_page_and_no_other_site_says_that_somebody_is_there(place: Place, rows: Any) -> None:
+    async with place.workspaces() as (window,):
+        secret = await window.opened(place.tokens())
+        foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+        for given in (foreign, {}):
+            answer = await window.http.post("/session/presence", headers={**window.cookie(secret), **given})
+            assert answer.status_code == 403
+
+
+async def test_a_simulation_lasts_through_a_renewal_and_ends_with_its_time(place: Place, rows: Any) -> None:
+    async with place.workspaces() as (window,):
+        sessions = window.workspace.sessions
+        secret = await window.opened(place.tokens(left=20))
+        session = await sessions.find(secret)
+        assert session is not None
+        looks = Simulation(
+            number="0" * 32, partner="acme", persona="live-trading", role="partner-admin", ends_at=time.time() + 60
+        )
+        await sessions.simulate(session, looks)
+        await rows.execute("UPDATE workspace.session SET seen_at = now()")
+        page = await window.home(secret)
+        assert "You see acme (live-trading) as its partner-admin" in page.text
+        assert "/access/ask" not in page.text, "the menu is the member's"
+        assert "ada@tradepulse.example" in page.text, "the name is that of who looks"
+        refused = await window.http.post(
+            "/access/ask", headers={**window.cookie(secret), "Origin": ORIGIN}, data={"action": "send"}
+        )
+        assert (refused.status_code, "A simulation only looks" in refused.text) == (403, True)
+
+        session = await sessions.find(secret)
+        assert session is not None
+        await sessions.simulate(session, replace(looks, ends_at=time.time() - 1))
+        over = await window.http.get("/", headers=window.cookie(secret))
+        assert (over.status_code, over.headers["location"]) == (303, "/simulation/over")
+        await window.http.get("/simulation/over", headers=window.cookie(secret))
+        assert "The simulation of acme is over" in (await window.home(secret)).text
 
 
 async def test_a_logout_ends_the_newest_session_of_the_realm(place: Place, rows: Any) -> None:

@@ -35,6 +35,7 @@ class Offers(BaseModel):
     may: tuple[str, ...] = Field(description="Permissions of the caller on this partner's connections")
     brokers: tuple[OfferedBroker, ...] = Field(description="Those that the caller may link, by display name")
     approval_needed: bool = Field(description="Whether somebody else has to approve each link")
+    proactive_refresh: bool = Field(description="Whether pages that are open keep the session renewed")
 
 
 class OfferedCalls:
@@ -66,7 +67,11 @@ class OfferedCalls:
         may = [Call.LINK.permission] if offered else []
         may += [call.permission for call, allowed in zip(_DECIDED, decided, strict=True) if allowed]
         return Offers(
-            partner=admitted.partner, may=tuple(may), brokers=offered, approval_needed=wishes.approve_connections
+            partner=admitted.partner,
+            may=tuple(may),
+            brokers=offered,
+            approval_needed=wishes.approve_connections,
+            proactive_refresh=wishes.proactive_refresh,
         )
 
     async def _allowed(self, admitted: Admitted, call: Call, broker: str | None = None) -> bool:

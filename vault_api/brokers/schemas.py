@@ -65,6 +65,8 @@ class PartnerWishes(_Shape):
     """How a partner wants its connections kept."""
 
     approve_connections: bool
+    proactive_refresh: bool = False
+    """Whether open pages of its people stay logged in. A bundle of before does not say it."""
     alert_routes: tuple[AlertRoute, ...]
 
 

@@ -4,6 +4,7 @@ signed_in.py   who is looking: the dependency of every page but the few for ever
 home.py        the first page; what everybody sees: signed out, confirm that it is you
 partner.py     a partner's connections; linking.py: a new one; trail.py: the audit trail
 auth_health.py how logins go, its reports, and the question after a login
+simulation.py  a partner's workspace as one of its members sees it;   presence.py: a page that stays open
 access.py      what somebody was granted; access_….py: asking, deciding, certification, emergencies
 """
 
@@ -23,6 +24,8 @@ from workspace.pages import (
     home,
     linking,
     partner,
+    presence,
+    simulation,
     trail,
 )
 
@@ -31,6 +34,8 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     partner.router,
     linking.router,
     trail.router,
+    simulation.router,
+    presence.router,
     access_ask.router,
     access_requests.router,
     access.router,

@@ -40,8 +40,8 @@ async def _asked(person: Session, here: Workspace) -> bool:
 
 @router.get("/signed-out")
 async def signed_out(request: Request, here: str = "") -> Response:
-    """Where a logout ends. It says so where Keycloak could not be told."""
-    return page(request, "signed_out.html", only_here=here == "only")
+    """Where a logout ends. It says so where Keycloak could not be told, and where nobody used the session."""
+    return page(request, "signed_out.html", only_here=here == "only", idle=here == "idle")
 
 
 @router.get("/confirm")

@@ -14,6 +14,8 @@ import structlog
 _log = structlog.get_logger("workspace.session")
 
 _TOUCH_SECONDS: Final = 60
+_LINGER_SECONDS: Final = 900
+"""How long the row of an idle session stays, so that its page can end what it kept alive in the realm."""
 _WAIT_SECONDS: Final = 3.0
 """How long a request waits for a connection of the pool."""
 
@@ -26,11 +28,13 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A session that has not ended."""
+    """A session whose day is not over. `idle`: whether it has ended because nobody used it."""
 
     sealed: bytes
     opened_at: datetime
     ends_at: datetime
+    idle_at: datetime
+    idle: bool
 
 
 class Store:
@@ -49,20 +53,28 @@ class Store:
                 key, sealed, sid, subject, seconds,
             )  # fmt: skip
 
-    async def find(self, key: bytes) -> Row | None:
-        """A session that has not ended; that it was used is noted once a minute. Raises StoreUnavailable."""
+    async def find(self, key: bytes, *, used: bool) -> Row | None:
+        """A session whose day is not over; that it was used is noted once a minute. Raises StoreUnavailable."""
         async with self._connection() as connection:
             found = await connection.fetchrow(
-                "SELECT sealed, opened_at, ends_at, seen_at < now() - make_interval(secs => $3) AS stale "
-                "FROM workspace.session WHERE id = $1 AND ends_at > now() "
-                "AND seen_at > now() - make_interval(secs => $2)",
+                "SELECT sealed, opened_at, ends_at, seen_at < now() - make_interval(secs => $3) AS stale, "
+                "seen_at + make_interval(secs => $2) AS idle_at, "
+                "seen_at + make_interval(secs => $2) <= now() AS idle, now() + make_interval(secs => $2) AS next "
+                "FROM workspace.session WHERE id = $1 AND ends_at > now()",
                 key, self._idle_seconds, _TOUCH_SECONDS,
             )  # fmt: skip
             if found is None:
                 return None
-            if found["stale"]:
+            touched = used and found["stale"] and not found["idle"]
+            if touched:
                 await connection.execute("UPDATE workspace.session SET seen_at = now() WHERE id = $1", key)
-            return Row(bytes(found["sealed"]), found["opened_at"], found["ends_at"])
+            return Row(
+                bytes(found["sealed"]),
+                found["opened_at"],
+                found["ends_at"],
+                found["next"] if touched else found["idle_at"],
+                found["idle"],
+            )
 
     @asynccontextmanager
     async def locked(self, key: bytes) -> AsyncIterator[Held | None]:
@@ -108,7 +120,7 @@ class Store:
         async with self._connection() as connection:
             await connection.execute(
                 "DELETE FROM workspace.session WHERE ends_at <= now() OR seen_at <= now() - make_interval(secs => $1)",
-                self._idle_seconds,
+                self._idle_seconds + _LINGER_SECONDS,
             )
             await connection.execute("DELETE FROM workspace.login WHERE ends_at <= now()")
 
@@ -136,11 +148,13 @@ class Held:
         self._key = key
         self.sealed = sealed
 
-    async def replace(self, sealed: bytes) -> None:
-        """Put other content in place."""
+    async def replace(self, sealed: bytes, *, used: bool = True) -> None:
+        """Put other content in place; `used` as for `Store.find`."""
         await self._connection.execute(
-            "UPDATE workspace.session SET sealed = $2, seen_at = now() WHERE id = $1", self._key, sealed
-        )
+            "UPDATE workspace.session SET sealed = $2, seen_at = CASE WHEN $3 THEN now() ELSE seen_at END "
+            "WHERE id = $1",
+            self._key, sealed, used,
+        )  # fmt: skip
 
     async def remove(self) -> None:
         """The session is over."""

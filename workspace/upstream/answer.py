@@ -34,6 +34,10 @@ class LoginNeeded(Exception):
     """The service does not take the session's token any more."""
 
 
+class SimulationOver(Exception):
+    """The simulation that the session is in does not stand any more."""
+
+
 class Refused(Exception):
     """A service said no. `detail` is its own next step; `members` is the whole problem document."""
 
@@ -62,6 +66,8 @@ def refusal(service: str, status: int, document: Mapping[str, Any], retry_after:
         return StepUpNeeded(level, age if type(age) is int and age >= 0 else None)
     if status == 401:
         return LoginNeeded()
+    if slug == "simulation-over":
+        return SimulationOver()
     title, detail = document.get("title"), document.get("detail")
     return Refused(
         status,

@@ -1,4 +1,7 @@
-"""One service behind the pages: asked with the person's own token, bounded in time and size."""
+"""One service behind the pages: asked with the person's own token, bounded in time and size.
+
+Whatever is asked in a simulation says so: no page can forget it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ import orjson
 
 from identity.outbound import OutboundError, exchange
 from identity.secret import Secret
+from identity.simulation import HEADER
 from identity.strict_json import StrictJsonError, loads_object
 from identity.trace import outgoing_headers
+from workspace.session.simulated import Simulated
 from workspace.upstream.answer import ServiceAway, refusal
 
 _SECONDS: Final = 10.0
@@ -32,10 +37,18 @@ class Service:
         return await self._ask(token, "GET", path, query, None, {})
 
     async def post(
-        self, token: Secret, *path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        token: Secret | None,
+        *path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """The answer to a change. Raises what `workspace.upstream.answer` has."""
+        """The answer to a change; without a token for whoever has none. Raises what `workspace.upstream.answer` has."""
         return await self._ask(token, "POST", path, None, {} if body is None else body, headers or {})
+
+    async def put(self, token: Secret, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a replacement. Raises what `workspace.upstream.answer` has."""
+        return await self._ask(token, "PUT", path, None, body, {})
 
     async def delete(self, token: Secret, *path: str) -> dict[str, Any]:
         """The answer to a removal. Raises what `workspace.upstream.answer` has."""
@@ -43,7 +56,7 @@ class Service:
 
     async def _ask(  # noqa: PLR0917 - called here only
         self,
-        token: Secret,
+        token: Secret | None,
         method: str,
         path: tuple[str, ...],
         query: Mapping[str, str] | None,
@@ -54,7 +67,11 @@ class Service:
         url = self._url + "".join(f"/{quote(part, safe='')}" for part in path)
         if query:
             url = f"{url}?{urlencode(query)}"
-        sent = {**headers, **outgoing_headers(), "Authorization": f"Bearer {token.text()}"}
+        sent = {**headers, **outgoing_headers()}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token.text()}"
+        if isinstance(token, Simulated):
+            sent[HEADER] = token.simulation
         content = None
         if body is not None:
             content, sent["Content-Type"] = orjson.dumps(body), "application/json"
