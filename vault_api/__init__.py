@@ -17,6 +17,7 @@ brings the line into `api_events.jsonl`.
     fast_lane.py     release, store and describe ahead of the framework; `identity/serving.py` listens
     gate.py          who calls, and may they; `permissions.py` is the table of which call needs what
     connections/     store, release, describe, list
+    members/         who belongs to a partner: invited, given roles for a while or for good, taken leave of
     linking/         connecting a broker by OAuth; `brokers/` speaks with brokers, `refresh/` keeps tokens fresh
     leases/          credentials that are lent for a while, and taken back
     break_glass/     credentials of emergency accounts, in custody until somebody may open one

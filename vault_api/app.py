@@ -20,6 +20,8 @@ from vault_api.health.checks import Readiness
 from vault_api.leases import endpoints as leases
 from vault_api.legacy import endpoints as legacy
 from vault_api.linking import endpoints as linking
+from vault_api.members import endpoints as members
+from vault_api.members import joining
 from vault_api.rotation import endpoints as rotation
 from vault_api.simulation import endpoints as simulation
 from vault_api.trail import endpoints as trail
@@ -50,6 +52,8 @@ def create_app(vault: Vault) -> FastAPI:
     app.include_router(rotation.router)
     app.include_router(brokers.router)
     app.include_router(linking.router)
+    app.include_router(members.router)
+    app.include_router(joining.router)
     app.include_router(trail.router)
     app.include_router(simulation.router)
     app.include_router(health.router)

@@ -58,7 +58,7 @@ def describe(app: FastAPI, plain_routes: Mapping[str, Mapping[str, Any]]) -> Non
                 made["paths"].setdefault(path, {})["post"] = {**operation, "security": [{"bearer": []}]}
             for path, operations in made["paths"].items():
                 for operation in operations.values():
-                    operation["security"] = [{"bearer": []}] if path.startswith("/v1/") else []
+                    operation.setdefault("security", [{"bearer": []}] if path.startswith("/v1/") else [])
             schemes = made.setdefault("components", {}).setdefault("securitySchemes", {})
             schemes["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             app.openapi_schema = made

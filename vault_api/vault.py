@@ -35,6 +35,7 @@ from vault_api.leases.compose import Leases, open_leases
 from vault_api.leases.repository import LeaseRepository
 from vault_api.legacy.compose import Legacy, open_legacy
 from vault_api.legacy.connections import ConnectionsInMigration
+from vault_api.members.compose import MemberParts, open_members
 from vault_api.metrics import Metrics
 from vault_api.rotation.compose import Rotator, open_rotator
 from vault_api.rotation.requests import Rotations
@@ -78,6 +79,7 @@ class Vault:
     brokers: Brokers
     leases: Leases
     legacy: Legacy | None
+    members: MemberParts
     custody: Custody
     simulations: Simulations
     rotations: Rotations
@@ -211,6 +213,18 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         brokers=brokers,
         leases=leases,
         legacy=legacy,
+        members=open_members(
+            settings,
+            http=http,
+            token=token,
+            database=database,
+            appended=pending.add,
+            trail=trail,
+            gate=gate,
+            rejected=rejected,
+            policy=policy,
+            catalog=brokers.catalog,
+        ),
         custody=Custody(
             CustodyRepository(database, appended=pending.add),
             kms,

@@ -68,6 +68,10 @@ class Catalog:
         """Every broker by its name. Raises CatalogUnavailable."""
         return (await self._current()).brokers
 
+    async def partners(self) -> frozenset[str]:
+        """Every partner of the configuration. Raises CatalogUnavailable."""
+        return frozenset((await self._current()).partners)
+
     async def wishes(self, partner: str) -> PartnerWishes:
         """A partner's wishes; one that the bundle does not know has no connections released anyway.
 

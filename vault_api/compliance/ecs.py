@@ -47,6 +47,8 @@ CLASSES: Mapping[str, Class] = {
     "break_glass.sealed": Class("iam", "change"),
     "break_glass.release": Class("iam", "access"),
     "break_glass.read": Class("iam", "info"),
+    "member.list": Class("iam", "info"),
+    "onboarding.read": Class("iam", "info"),
     "simulation.begin": Class("iam", "access"),
     "simulation.choices": Class("iam", "info"),
     "token.rejected.summary": Class("authentication", "start"),
@@ -66,6 +68,9 @@ FAMILIES: Mapping[str, Class] = {
     "legacy": Class("configuration", "change"),
     "break_glass": Class("iam", "change"),
     "simulation": Class("iam", "access"),
+    "member": Class("iam", "change"),
+    "invitation": Class("iam", "change"),
+    "onboarding": Class("iam", "info"),
 }
 """By the first word of an event."""
 

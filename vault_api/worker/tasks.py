@@ -17,7 +17,7 @@ _log = structlog.get_logger("vault_api.worker")
 
 def tasks_of(vault: Vault) -> Sequence[Task]:
     """Every task, ready to run."""
-    tasks: list[Task] = [*vault.brokers.tasks, vault.leases.keeper]
+    tasks: list[Task] = [*vault.brokers.tasks, vault.leases.keeper, vault.members.endings]
     if vault.settings.digest_dir is not None:
         tasks.append(WeeklyDigest(vault.database, vault.settings.digest_dir))
     if vault.rotator is None:

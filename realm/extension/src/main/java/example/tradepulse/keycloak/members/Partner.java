@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -78,13 +79,13 @@ final class Partner {
 
     /** What somebody holds here, ended or not. */
     List<Held> held(UserModel user) {
+        Set<String> groups = groupsOf(user);
         List<Held> found = new ArrayList<>();
         for (GroupModel role : roles) {
-            if (user.isMemberOf(role) && user.getGroupsStream().anyMatch(role::equals)) {
+            if (groups.contains(role.getId())) {
                 found.add(new Held(role, role, OptionalLong.empty()));
             }
-            role.getSubGroupsStream().filter(group -> Until.of(group.getName()).isPresent())
-                    .filter(group -> user.getGroupsStream().anyMatch(group::equals))
+            role.getSubGroupsStream().filter(group -> groups.contains(group.getId()) && Until.of(group.getName()).isPresent())
                     .forEach(group -> found.add(new Held(role, group, Until.of(group.getName()))));
         }
         return found;
@@ -101,7 +102,7 @@ final class Partner {
         }
         GroupModel wanted = until == null ? role : child(role, Until.name(until));
         held(user).stream().filter(held -> held.role().equals(role) && !held.group().equals(wanted)).forEach(held -> leave(user, held));
-        if (user.getGroupsStream().noneMatch(wanted::equals)) {
+        if (!groupsOf(user).contains(wanted.getId())) {
             user.joinGroup(wanted);
         }
     }
@@ -132,7 +133,7 @@ final class Partner {
             lock();
         }
         for (Held held : over) {
-            session.users().getGroupMembersStream(realm, held.group()).toList().forEach(user -> {
+            membersOf(held.group()).stream().map(id -> session.users().getUserById(realm, id)).filter(Objects::nonNull).forEach(user -> {
                 user.leaveGroup(held.group());
                 ended.accept(user, held);
             });
@@ -143,7 +144,7 @@ final class Partner {
 
     private void leave(UserModel user, Held held) {
         user.leaveGroup(held.group());
-        if (held.until().isPresent() && session.users().getGroupMembersStream(realm, held.group(), 0, 1).findAny().isEmpty()) {
+        if (held.until().isPresent() && membersOf(held.group()).isEmpty()) {
             realm.removeGroup(held.group());
         }
     }
@@ -180,6 +181,18 @@ final class Partner {
     /** One change of a partner's members at a time: two administrators could otherwise each take the other's role. */
     private void lock() {
         database().find(OrganizationEntity.class, organization.getId(), LockModeType.PESSIMISTIC_WRITE);
+    }
+
+    /** The groups that somebody is in themselves. Keycloak's models leave out those of organizations. */
+    private Set<String> groupsOf(UserModel user) {
+        return new HashSet<>(database().createQuery(
+                "select m.groupId from UserGroupMembershipEntity m where m.user.id = :user", String.class)
+                .setParameter("user", user.getId()).getResultList());
+    }
+
+    private List<String> membersOf(GroupModel group) {
+        return database().createQuery("select m.user.id from UserGroupMembershipEntity m where m.groupId = :group", String.class)
+                .setParameter("group", group.getId()).getResultList();
     }
 
     private EntityManager database() {
