@@ -24,7 +24,9 @@ def entries(principal: Principal) -> tuple[Entry, ...]:
     found = [Entry("", "Home", "/")]
     for alias in sorted(principal.organizations):
         found.append(Entry(alias, "Connections", f"/partners/{alias}/connections"))
+        found.append(Entry(alias, "Members", f"/partners/{alias}/members"))
         found.append(Entry(alias, "Audit trail", f"/partners/{alias}/audit"))
+        found.append(Entry(alias, "First steps", f"/partners/{alias}/start"))
     if is_staff(principal):
         found.append(Entry("Access", "Ask for access", "/access/ask"))
         found.append(Entry("Access", "Requests", "/access/requests"))
@@ -32,8 +34,9 @@ def entries(principal: Principal) -> tuple[Entry, ...]:
         found.append(Entry("Access", "Grants", "/access/grants"))
         found.append(Entry("Access", "Certification", "/access/campaigns"))
         found.append(Entry("Access", "Emergencies", "/access/break-glass"))
-        found.append(Entry("Partners", "See as a partner", "/simulation"))
         found.append(Entry("Platform", "Auth health", "/auth-health"))
+        found.append(Entry("Partners", "Onboarding", "/onboarding"))
+        found.append(Entry("Partners", "See as a partner", "/simulation"))
     return tuple(found)
 
 

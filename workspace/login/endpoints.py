@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import APIRouter, Depends, Request
@@ -26,12 +27,25 @@ router = APIRouter(prefix="/auth", include_in_schema=False)
 Here = Annotated[Workspace, Depends(workspace_of)]
 
 _LONGEST_AGE = 86_400
+_ACTIONS = {"security-key": "webauthn-register"}
+"""What the realm's own pages do on demand (Keycloak's application-initiated actions)."""
+
 _log = structlog.get_logger("workspace.login")
 
 
 @router.get("/login")
-async def login(request: Request, here: Here, next: str = "/", level: str = "", max_age: str = "") -> Response:  # noqa: A002
-    """Off to the realm's login page, asking for at least `level`, proved at most `max_age` seconds ago."""
+async def login(  # noqa: PLR0917 - the address's
+    request: Request,
+    here: Here,
+    next: str = "/",  # noqa: A002
+    level: str = "",
+    max_age: str = "",
+    action: str = "",
+) -> Response:
+    """Off to the realm's login page, asking for at least `level`, proved at most `max_age` seconds ago.
+
+    `action` is something that a person does there besides, of `_ACTIONS`.
+    """
     attempt = Attempt(proof=Proof(), wanted=_wanted(level, max_age), back_to=places.local(next))
     # One secret for all tabs of a browser; each login has a row of its own, found by its state as well.
     secret = cookie.secret_in(request, cookie.LOGIN) or cookie.fresh()
@@ -41,6 +55,8 @@ async def login(request: Request, here: Here, next: str = "/", level: str = "", 
     url = authorization_url(
         realm.provider, realm.registration, attempt.proof, here.settings.redirect_uri, attempt.wanted
     )
+    if action in _ACTIONS:
+        url = f"{url}&{urlencode({'kc_action': _ACTIONS[action]})}"
     response = RedirectResponse(url, 303)
     cookie.give(response, cookie.LOGIN, secret, seconds=cookie.LOGIN_SECONDS)
     return response

@@ -3,8 +3,10 @@
 signed_in.py   who is looking: the dependency of every page but the few for everybody
 home.py        the first page; what everybody sees: signed out, confirm that it is you
 partner.py     a partner's connections; linking.py: a new one; trail.py: the audit trail
-auth_health.py how logins go, its reports, and the question after a login
+members.py     who belongs to a partner, and its first steps
+onboarding.py  partners as staff bring them in;   invitation.py: as those see it who are invited
 simulation.py  a partner's workspace as one of its members sees it;   presence.py: a page that stays open
+auth_health.py how logins go, its reports, and the question after a login
 access.py      what somebody was granted; access_….py: asking, deciding, certification, emergencies
 """
 
@@ -22,7 +24,10 @@ from workspace.pages import (
     access_requests,
     auth_health,
     home,
+    invitation,
     linking,
+    members,
+    onboarding,
     partner,
     presence,
     simulation,
@@ -34,6 +39,9 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     partner.router,
     linking.router,
     trail.router,
+    members.router,
+    invitation.router,
+    onboarding.router,
     simulation.router,
     presence.router,
     access_ask.router,

@@ -20,7 +20,16 @@ _WINDOWS: Final = 4
 """How many windows one page reads at most."""
 
 READINGS: Final = frozenset(
-    {"audit.read", "connection.list", "credential.read", "digest.read", "lease.list", "lease.read", "offers.read"}
+    {
+        "audit.read",
+        "connection.list",
+        "credential.read",
+        "digest.read",
+        "lease.list",
+        "lease.read",
+        "member.list",
+        "offers.read",
+    }
 )
 """Events of people who looked at something; there are so many that a page leaves them out unless asked."""
 
@@ -39,11 +48,19 @@ WORDS: Final[Mapping[str, str]] = {
     "credential.release": "Release a token",
     "credential.store": "Store a token",
     "digest.read": "Read the digest",
+    "invitation.accept": "Take up an invitation",
+    "invitation.make": "Invite somebody",
+    "invitation.withdraw": "Withdraw an invitation",
     "lease.issue": "Lend a credential",
     "lease.list": "Look at what is lent",
     "lease.read": "Look at a lent credential",
     "lease.renew": "Lend a credential for longer",
     "lease.revoke": "End a lent credential",
+    "member.end": "A lent role came to its end",
+    "member.give": "Give a role",
+    "member.list": "Look at the members",
+    "member.remove": "End a membership",
+    "member.take": "Take a role away",
     "offers.read": "Look at what may be done",
 }
 """What was done or tried, for people; the outcome stands beside it. Other events are shown by their names alone."""
