@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -12,17 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 import orjson
 import pytest
-from separation_world import CODE, Apart, Model, Step, document, exception
+from separation_world import CODE, RULES, Apart, Model, Step, document, exception
 
 from admin_sync.keycloak.connection import Refused
 from stack.login import HttpLogin, Login
 
 if TYPE_CHECKING:
     from stack.login.forms import PageReader
+    from tests.conftest import Stack
     from tests.realm.conftest import Realm
 
 pytestmark = pytest.mark.integration
@@ -136,6 +140,60 @@ def test_a_change_of_a_role_or_group_that_would_give_somebody_both_is_refused(ei
     CHANGES[change](either, role, group)
     with pytest.raises(Refused):
         either.grant(person, "quant")
+
+
+def test_whoever_breaks_one_rule_already_does_not_come_to_break_another(apart: Apart) -> None:
+    mark = secrets.token_hex(3)
+    apart.role(mark)
+    person, email = apart.person()
+    rules = [RULES[0], {"name": "desk-or-harm", "roles": ["harmless", "trader"]}]
+    try:
+        apart.rules(document(rules=[]))
+        for role in ("quant", "trader", mark):
+            apart.grant(person, role)
+        apart.rules(document(rules=rules))
+        with pytest.raises(Refused) as caught:
+            apart.include(mark, "harmless")
+        assert email in refusal(caught.value)
+        assert "desk-or-harm" in refusal(caught.value)
+        # What they break already is no reason to refuse a change that adds nothing to it.
+        apart.role(f"{mark}-more", "harmless")
+    finally:
+        apart.admin.delete(f"{apart.path}/users/{person}")
+        apart.rules(document())
+
+
+async def test_a_batch_that_changes_what_gives_roles_waits_for_a_login_and_never_the_login_for_it(
+    stack: Stack, apart: Apart
+) -> None:
+    person, _ = apart.person()
+    mark = f"batch-{secrets.token_hex(3)}"
+    apart.role(mark)
+    calls = [
+        {"path": f"users/{person}/role-mappings/realm", "body": [apart.of_role("quant")]},
+        {"path": f"roles-by-id/{apart.of_role(mark)['id']}/composites", "body": [apart.of_role("harmless")]},
+    ]
+    operations = [{"ref": call["path"], "method": "POST", **call} for call in calls]
+    whole = {"protocol": 1, "nonce": "0123456789abcdef" * 2, "names": {}, "operations": operations}
+    realm_id = apart.admin.get(apart.path)["id"]
+    password = stack.layout.secret("postgres-keycloak").read_text().strip()
+    port = urlsplit(stack.urls["postgres"]).port
+    login = await asyncpg.connect(host="127.0.0.1", port=port, database="keycloak", user="keycloak", password=password)
+    try:
+        # What a login that gains a role takes, in its order: first the realm, shared, then its person.
+        async with login.transaction():
+            await login.execute("SELECT 1 FROM realm WHERE id = $1 FOR SHARE", realm_id)
+            batch = asyncio.create_task(
+                asyncio.to_thread(apart.admin.ask, f"{apart.path}/tradepulse-bulk/apply", whole)
+            )
+            async with asyncio.timeout(15):
+                while not await login.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            await login.execute("SELECT 1 FROM user_entity WHERE id = $1 FOR NO KEY UPDATE", person)
+        assert (await batch)["applied"] == 2
+    finally:
+        await login.close()
+    assert apart.has(person) == {"role quant"}
 
 
 def test_a_role_does_not_become_the_other_by_its_name(apart: Apart) -> None:
