@@ -17,6 +17,8 @@ DEFAULTS: Mapping[str, int] = {
     "neighbours": 8090,
     "paper-broker": 8091,
     "session-broker": 8300,
+    "monitor": 8310,
+    "audit-reconcile": 8311,
     "reconciler": 8320,
     "workspace": 8400,
     "access": 8500,

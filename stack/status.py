@@ -17,7 +17,7 @@ def lines(layout: Layout) -> tuple[list[str], bool]:
         left = [name for name, facts in services.items() if _process(facts)]
         remark = f"; left over: {', '.join(left)} (`make down` ends them)" if left else ""
         return [f"down: no supervisor{remark}"], False
-    shown = [f"{'supervisor':<14} up       pid {supervisor.pid:<8} {_age(supervisor.age):>8}"]
+    shown = [f"{'supervisor':<15} up       pid {supervisor.pid:<8} {_age(supervisor.age):>8}"]
     well = True
     for name, facts in services.items():
         process = _process(facts)
@@ -26,7 +26,7 @@ def lines(layout: Layout) -> tuple[list[str], bool]:
         status = "up" if process else facts["status"]
         pid = f"pid {process.pid:<8} {_age(process.age):>8}" if process else f"{'':<21}"
         restarts = f"  {facts['restarts']} restarts" if facts["restarts"] else ""
-        shown.append(f"{name:<14} {status:<8} {pid}  {facts['url']:<34} {health}{restarts}")
+        shown.append(f"{name:<15} {status:<8} {pid}  {facts['url']:<34} {health}{restarts}")
     return shown, well and bool(services)
 
 

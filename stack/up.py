@@ -19,6 +19,7 @@ from stack import (
     reconciler,
     session_broker,
     vault,
+    watching,
     workspace,
 )
 from stack.files import digest, locked, read_json, write_json
@@ -80,6 +81,8 @@ class Up:
             "workspace-migrate": Step("schema of sessions", self._workspace_migrate, ("run-postgres",)),
             "run-workspace": Step("start workspace", self._workspace, ("workspace-migrate", "apply")),
             "run-reconciler": Step("start reconciler", self._reconciler, ("access-migrate", "apply")),
+            "run-monitor": Step("start monitor", self._monitor, ("apply",)),
+            "run-audit-reconcile": Step("start audit reconcile", self._audit_reconcile, ("apply",)),
             "run-session-broker": Step("start session-broker", self._session_broker, ("apply",)),
             "run-proxy": Step("start DMZ proxy", self._proxy, ("provision",)),
         }
@@ -240,6 +243,12 @@ class Up:
 
     def _reconciler(self) -> str | None:
         return self._started(reconciler.service(self._layout, self._ports, read(self._layout)), 60.0)
+
+    def _monitor(self) -> str | None:
+        return self._started(watching.monitor(self._layout, self._ports, read(self._layout)), 60.0)
+
+    def _audit_reconcile(self) -> str | None:
+        return self._started(watching.reconciliation(self._layout, self._ports, read(self._layout)), 60.0)
 
     def _worker(self) -> str | None:
         return self._started(vault.worker(self._layout, self._ports, read(self._layout)), 60.0)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from admin_sync.keycloak.connection import Connection
-from stack import control, install, opa, settings
+from stack import control, install, opa, settings, watching
 from stack import postgres as embedded
 from stack.account import outside_home
 from stack.files import locked
@@ -29,6 +29,9 @@ from stack.steps import Commands
 
 # Processes that run tests side by side have a stack each.
 _NAMES = (os.environ.get("TRADEPULSE_TEST_STACK_DIR", ".stack-test"), os.environ.get("PYTEST_XDIST_WORKER"))
+ABSENT = ("reconciler", *watching.NAMES)
+"""Services that the stack of the tests goes without: one would undo what a test applies to a realm, the others would
+cost memory and time for nothing. Tests that are about one start it."""
 TEST_STACK = Layout(CHECKOUT / "-".join(filter(None, _NAMES)))
 
 
@@ -141,8 +144,7 @@ def stack() -> Iterator[Stack]:
     with locked(layout.tools / f"{layout.state.name}.lock"):
         run_stack(layout, "reset")
         try:
-            # The reconciler would undo what a test applies to a realm; tests that are about it start it.
-            run_stack(layout, "up", "--no-story", f"--owner={os.getpid()}", "--without", "reconciler")
+            run_stack(layout, "up", "--no-story", f"--owner={os.getpid()}", "--without", *ABSENT)
             yield _stack(layout)
         finally:
             run_stack(layout, "down")

@@ -10,6 +10,7 @@
     progress.py     how far each realm is reconciled, and that only one run is under way
     checkpoints.py  verifies and signs the chains whose writer has no key: Keycloak's
     run.py          all of it, in the one order that is exact
+    repeated.py     run after run, with metrics, as a service
 
 Keycloak writes an event's id to its write-ahead file before it commits the event, and removes it only
 once the audit file has the line. So who asks Keycloak first, then reads the write-ahead files, and the

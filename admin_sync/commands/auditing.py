@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +46,9 @@ Also = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Append nothing, sign nothing, remember nothing.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 if events were missing.")]
+Every = Annotated[
+    str | None, typer.Option("--every", metavar="DURATION", help="Go on: a run now, and one so long after each.")
+]
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Write the report there as JSON, too.")
 ]
@@ -96,6 +102,7 @@ def audit_reconcile(
     dry_run: DryRun = False,
     detailed_exitcode: Detailed = False,
     report: ReportFile = None,
+    every: Every = None,
 ) -> int:
     """Hold Keycloak's own events against the audit file, append what is missing, and sign where the chains stand."""
     document = options.document()
@@ -104,9 +111,33 @@ def audit_reconcile(
     wait = 0 if settle == "0s" else seconds("--settle", settle) * 1000
     made = options.settings()
     connection = Connection(made.account(), parallel=made.parallelism)
-    outcome = reconcile(
-        connection, made, Asked(realms, begin, wait, tuple(also or ()), dry_run), options.console.progress
-    )
+    asked = Asked(realms, begin, wait, tuple(also or ()), dry_run)
+
+    def run() -> Outcome:
+        outcome = reconcile(connection, made, asked, options.console.progress)
+        _report(options, outcome, report)
+        return outcome
+
+    if every is not None:
+        _go_on(options, run, float(seconds("--every", every)))
+        return DONE
+    outcome = run()
+    if not outcome.ok and not (dry_run and outcome.missing):
+        return FAILED
+    return CHANGES if outcome.missing and detailed_exitcode else DONE
+
+
+def _go_on(options: Options, run: Callable[[], Outcome], pause: float) -> None:
+    # Loaded here: a single run serves no metrics.
+    from admin_sync.audit_reconcile.repeated import DEFAULT_LISTEN, repeat  # noqa: PLC0415
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    repeat(run, pause, options.environ.get("ADMIN_SYNC_AUDIT_LISTEN") or DEFAULT_LISTEN, stop, options.console.say)
+
+
+def _report(options: Options, outcome: Outcome, report: Path | None) -> None:
     content = {
         "version": 1,
         "file": str(outcome.file),
@@ -125,9 +156,6 @@ def audit_reconcile(
     if options.console.as_json:
         options.console.json(content)
     _tell(options, outcome)
-    if not outcome.ok and not (dry_run and outcome.missing):
-        return FAILED
-    return CHANGES if outcome.missing and detailed_exitcode else DONE
 
 
 def _tell(options: Options, outcome: Outcome) -> None:

@@ -27,6 +27,7 @@ KINDS: Final = (
     "login.denied_by_risk",
     "audit.lines_missing",
     "audit.chain_restarted",
+    "audit.not_whole",
 )
 """Every kind of alert; docs/monitoring.md says what each means, and observability/alerts what is made of it."""
 

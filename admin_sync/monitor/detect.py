@@ -165,6 +165,13 @@ def _risk(line: Line, _memory: Memory, _limits: Limits) -> Iterator[Alert]:
         yield raised(line, "login.denied_by_risk", "warning", f"a login of {line.actor} was denied: {line.reason}")
 
 
+def _not_whole(line: Line, _memory: Memory, _limits: Limits) -> Iterator[Alert]:
+    """What the reconciliation of the log with Keycloak's own events found."""
+    if line.event == "audit.reconciled" and not line.success:
+        what = f"the audit file and Keycloak's own events do not agree: {line.reason}"
+        yield raised(line, "audit.not_whole", "critical", what, reason=line.reason)
+
+
 DETECTORS: Final[Sequence[Callable[[Line, Memory, Limits], Iterator[Alert]]]] = (
     _failed_repeatedly,
     _locked_out,
@@ -174,6 +181,7 @@ DETECTORS: Final[Sequence[Callable[[Line, Memory, Limits], Iterator[Alert]]]] = 
     _token_reused,
     _separation,
     _risk,
+    _not_whole,
 )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import re
+import threading
 import zlib
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import orjson
 import pytest
 from admin_sync_world import ROOT
@@ -16,11 +20,14 @@ from hypothesis import strategies as st
 from admin_sync.audit_reconcile.compare import Findings, compare
 from admin_sync.audit_reconcile.lines import NAMES, line
 from admin_sync.audit_reconcile.progress import alone
-from admin_sync.audit_reconcile.run import Reconciled, reached
+from admin_sync.audit_reconcile.repeated import repeat
+from admin_sync.audit_reconcile.run import Outcome, Reconciled, reached
 from admin_sync.audit_reconcile.stored import PAGE, Kept, Stored, stored
 from admin_sync.audit_reconcile.written import announced, audit_files, lines_of, milliseconds, stamp
+from admin_sync.errors import Misconfigured
 from admin_sync.keycloak.connection import Connection
 from admin_sync.lock import LockHeld
+from stack.ports import unused
 
 JAVA = ROOT / "realm/extension/src/main/java/example/tradepulse/keycloak/audit/EventNames.java"
 
@@ -192,3 +199,43 @@ def test_progress_survives_and_a_second_run_is_turned_away(tmp_path: Path) -> No
         assert progress.read() == {"demo": 17}
         (audit.parent / "iam_events.jsonl.reconciled.json").write_text('{"realms": {"demo": "soon"}}')
         assert progress.read() == {}
+
+
+def test_lines_of_a_file_that_was_packed_are_not_taken_for_missing(tmp_path: Path) -> None:
+    audit = tmp_path / "iam_events.jsonl"
+    for name, identity in (("iam_events.jsonl.1.gz", "packed"), ("iam_events-20261122.jsonl", "dated")):
+        text = orjson.dumps({"event_id": identity, "source": "keycloak", "time": stamp(1_700_000_000_000)}) + b"\n"
+        (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    old = tmp_path / "iam_events.jsonl.2.gz"
+    old.write_bytes(b"whatever it holds is older than what is asked for")
+    os.utime(old, (1_600_000_000, 1_600_000_000))
+    audit.write_bytes(b"")
+    assert set(lines_of(audit_files(audit), 1_690_000_000_000).ids) == {"packed", "dated"}
+
+
+def test_a_run_after_the_other_is_counted_and_one_that_fails_stops_none(tmp_path: Path) -> None:
+    whole = Outcome(tmp_path / "iam_events.jsonl", (), None)
+    address = f"127.0.0.1:{unused()}"
+    stop, said, shown = threading.Event(), [], []
+
+    def run() -> Outcome:
+        runs.append(1)
+        if len(runs) == 1:
+            raise LockHeld("another run reconciles right now")
+        if len(runs) == 3:
+            shown.append(httpx.get(f"http://{address}/metrics", trust_env=False).text)
+            stop.set()
+        return whole
+
+    runs: list[int] = []
+    repeat(run, 0.01, address, stop, said.append)
+    assert len(runs) == 3
+    assert any("another run reconciles" in one for one in said)
+    for outcome, count in (("failed", 1), ("whole", 1), ("not_whole", 0)):
+        assert f'tradepulse_audit_reconcile_runs_total{{outcome="{outcome}"}} {count}.0' in shown[0]
+
+
+@pytest.mark.parametrize("address", ["8311", "127.0.0.1:", "127.0.0.1:70000", "127.0.0.1:x"])
+def test_a_malformed_address_is_said_before_the_first_run(address: str) -> None:
+    with pytest.raises(Misconfigured, match="ADMIN_SYNC_AUDIT_LISTEN"):
+        repeat(lambda: pytest.fail("it ran"), 1.0, address, threading.Event(), lambda _text: None)

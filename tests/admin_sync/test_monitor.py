@@ -381,6 +381,8 @@ def test_a_factor_is_an_alert_only_where_there_was_one_that_was_not_proved(log: 
         ("separation.rules.refused", {"outcome": "failure"}, "access.separation.rules.refused"),
         ("login.risk", {"outcome": "denied", "reason": "network"}, "login.denied_by_risk"),
         ("login.risk", {"outcome": "success"}, None),
+        ("audit.reconciled", {"outcome": "failure", "reason": "lines_missing"}, "audit.not_whole"),
+        ("audit.reconciled", {"outcome": "success"}, None),
         ("login", {"credential": "webauthn", "assurance_level": "aal3"}, None),
     ],
 )

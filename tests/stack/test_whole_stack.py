@@ -11,7 +11,7 @@ import pytest
 
 from stack import control, process
 from stack.ports import DEFAULTS
-from tests.conftest import Stack, run_stack
+from tests.conftest import ABSENT, Stack, run_stack
 
 pytestmark = pytest.mark.integration
 
@@ -49,15 +49,14 @@ def test_nothing_listens_beyond_loopback(stack: Stack) -> None:
     open_ports = listeners()
     ports = control.state(stack.layout)["ports"]
     assert set(ports) == set(DEFAULTS)
-    # The reconciler would undo what other tests do to the realms, so their stack goes without it.
-    running = {name: port for name, port in ports.items() if name != "reconciler"}
+    running = {name: port for name, port in ports.items() if name not in ABSENT}
     assert {name: open_ports[port] - LOOPBACK for name, port in running.items()} == {name: set() for name in running}
 
 
 def test_a_second_up_takes_seconds_and_restarts_nothing(stack: Stack) -> None:
     before = control.state(stack.layout)["pids"]
     began = time.monotonic()
-    printed = run_stack(stack.layout, "up", "--no-story", "--without", "reconciler")
+    printed = run_stack(stack.layout, "up", "--no-story", "--without", *ABSENT)
     assert time.monotonic() - began < 30
     assert control.state(stack.layout)["pids"] == before
     assert len(before) == 12
