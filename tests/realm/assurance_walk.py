@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpx
 import orjson
@@ -26,6 +27,8 @@ from stack.login.forms import PageReader
 from stack.login.oidc import Redirect
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
     from tests.conftest import Stack
     from tests.realm.conftest import Realm
 
@@ -168,7 +171,8 @@ class Walk:
 
     def _device(self, row: Row) -> Outcome:
         login, saved = self._holder(row)
-        with DeviceLogin(self.realm.issuer, saved=saved) as driver:
+        kind = DeviceBrowser if self.in_browser else DeviceLogin
+        with kind(self.realm.issuer, saved=saved) as driver:
             return _of(driver.authorize_device(login), _proofs(row, driver))
 
     def _program(self, way: str) -> Tokens:
@@ -194,7 +198,8 @@ class Walk:
             return self._newcomer(row)
         password, saved = _password(), SavedFactor()
         if row.holds in ("nothing", CODE):
-            return Login(self._account(password), password), saved
+            # Whoever has nothing registers an app in the first session, as forms do, and no key as a browser could.
+            return Login(self._account(password), password, factor=Factor.AUTHENTICATOR_APP), saved
         if row.holds == APP:
             saved.secret = secrets.token_hex(10)
             return Login(self._account(password, app=saved.secret), password), saved
@@ -264,24 +269,58 @@ class Walk:
         return _of(tokens, before + _proofs(row, driver), tuple(upstream) if trusted else ())
 
 
-class DeviceLogin(HttpLogin):
-    """Lets a device in (RFC 8628): the person opens the address that the device shows, and says yes."""
+@contextmanager
+def _device(issuer: str) -> Iterator[tuple[str, list[Tokens]]]:
+    """A device that wants in (RFC 8628): the address that it shows, and the tokens that it has after the block."""
+    place = f"{issuer}/protocol/openid-connect"
+    verifier = secrets.token_urlsafe(48)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    asked = {"client_id": CLIENT, "scope": "openid", "code_challenge": challenge, "code_challenge_method": "S256"}
+    device = httpx.post(f"{place}/auth/device", data=asked, timeout=20).raise_for_status().json()
+    issued: list[Tokens] = []
+    yield device["verification_uri_complete"], issued
+    form = {"grant_type": DEVICE, "client_id": CLIENT, "device_code": device["device_code"]}
+    issued.append(_issued(httpx.post(f"{place}/token", data={**form, "code_verifier": verifier}, timeout=20)))
+
+
+class DeviceBrowser(BrowserLogin):
+    """Lets a device in: the person opens its address in a browser, and says yes."""
 
     def authorize_device(self, login: Login) -> Tokens:
         """The tokens that the device gets once the person has logged in."""
-        place = f"{self._issuer}/protocol/openid-connect"
-        verifier = secrets.token_urlsafe(48)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        asked = {"client_id": CLIENT, "scope": "openid", "code_challenge": challenge, "code_challenge_method": "S256"}
-        device = httpx.post(f"{place}/auth/device", data=asked, timeout=20).raise_for_status().json()
-        with Redirect() as nowhere:
+        with _device(self._issuer) as (address, issued):
+            self._walk(self.page, address, cast("Redirect", _Granted(self.page)), login)
+        return issued[0]
+
+
+class _Granted:
+    """Where a browser arrives that let a device in: at no address of an application, but at a page that says so."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.arrived = threading.Event()
+
+    @property
+    def answer(self) -> dict[str, str] | None:
+        """Something once the device is in; says yes to the question whether it may."""
+        yes = self._page.locator("input[name=accept]")
+        if yes.count():
+            yes.click()
+        return {} if "Device Login Successful" in self._page.locator("body").inner_text() else None
+
+
+class DeviceLogin(HttpLogin):
+    """The same by forms."""
+
+    def authorize_device(self, login: Login) -> Tokens:
+        """The tokens that the device gets once the person has logged in."""
+        with _device(self._issuer) as (address, issued), Redirect() as nowhere:
             try:
-                self._walk(device["verification_uri_complete"], nowhere, login)
+                self._walk(address, nowhere, login)
             except LoginFailed as problem:
                 if "Device Login Successful" not in str(problem):
                     raise
-        form = {"grant_type": DEVICE, "client_id": CLIENT, "device_code": device["device_code"]}
-        return _issued(httpx.post(f"{place}/token", data={**form, "code_verifier": verifier}, timeout=20))
+        return issued[0]
 
     def answer(self, page: PageReader, login: Login, new_password: str | None) -> tuple[str, dict[str, str]] | None:
         """The question whether the device may, and the ordinary answer to every other page."""
