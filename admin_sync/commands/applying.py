@@ -115,7 +115,8 @@ def _apply_one(
         shown = show.view(planned)
         try:
             if saved is not None:
-                saved_plan.compare(saved[environment], shown)
+                used = session.gateway(environment).name
+                saved_plan.compare(saved[environment], shown, used, session.facts)
             if not options.console.as_json and not planned.plan.empty:
                 options.console.data(text([shown], options.console.colour))
             locked.apply(planned, allowed, trail)

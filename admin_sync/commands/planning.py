@@ -69,9 +69,14 @@ def plan(
     parallelism: Parallelism = None,
 ) -> int:
     """Show what would change, and who would gain or lose which permission."""
-    views = _shown(options, format_, lambda planned, view: None, gateway, parallelism)
+    made: list[Json] = []
+
+    def record(planned: Planned, _: Json, used: str) -> None:
+        made.append(saved_plan.beside(planned.plan, used))
+
+    views = _shown(options, format_, record, gateway, parallelism)
     if out is not None:
-        digest = saved_plan.save(out, views)
+        digest = saved_plan.save(out, views, made)
         options.console.say(f"saved to {out}, digest {digest[:16]}; apply it with: admin-sync apply {out}")
     changes = any(one["changes"] or one["rules_changed"] for one in views)
     return CHANGES if detailed and changes else DONE
@@ -82,7 +87,7 @@ def drift(options: Options, *, format_: Format = None, gateway: Gateway = None, 
     """Tell whether the realms are as declared: exit 0 if so, 2 if not. Leaves a line in the audit for each."""
     with opened(options.settings()) as trail:
 
-        def record(planned: Planned, view: Json) -> None:
+        def record(planned: Planned, view: Json, _: str) -> None:
             trail.drift(planned.plan, len(planned.undeclared), len(view["rules_changed"]))
 
         views = _shown(options, format_, record, gateway, parallelism)
@@ -93,11 +98,11 @@ def drift(options: Options, *, format_: Format = None, gateway: Gateway = None, 
 def _shown(
     options: Options,
     format_: str | None,
-    record: Callable[[Planned, Json], None],
+    record: Callable[[Planned, Json, str], None],
     gateway: Choice | None,
     parallelism: int | None,
 ) -> list[Json]:
-    """The plans of all environments, shown; each goes to `record` first."""
+    """The plans of all environments, shown; each goes to `record` first, with the name of its gateway."""
     document = options.document()
     session = options.session(document, gateway=gateway, parallelism=parallelism)
     shown = show(options, session)
@@ -106,7 +111,7 @@ def _shown(
         options.console.progress(f"reading {environment}")
         planned = session.plan(environment)
         views.append(shown.view(planned))
-        record(planned, views[-1])
+        record(planned, views[-1], session.gateway(environment).name)
     options.console.progress("")
     chosen = "json" if options.console.as_json else format_ or "text"
     options.console.data(RENDERERS[chosen](views, options.console.colour, str(options.config)))

@@ -182,11 +182,12 @@ def test_a_saved_plan_is_not_applied_to_an_environment_that_it_is_not_for(tmp_pa
     counts = {"summary": {"add": 0, "change": 0, "destroy": 0}}
     counts["access"] = {"gains": 0, "losses": 0, "rules": 0, "undeclared": 0}
     empty = {"changes": [], "effects": [], "pending": [], **counts}
-    saved_plan.save(tmp_path / "plan.json", [{"environment": "dev", "realm": "tradepulse-dev", **empty}])
+    made = [{"gateway": "rest", "secrets": {}}]
+    saved_plan.save(tmp_path / "plan.json", [{"environment": "dev", "realm": "tradepulse-dev", **empty}], made)
     done = admin_sync("apply", tmp_path / "plan.json", "--env", "prod")
     assert done.code == 5
     assert "not for prod" in done.err
-    saved_plan.save(tmp_path / "plan.json", [])
+    saved_plan.save(tmp_path / "plan.json", [], [])
     assert admin_sync("apply", tmp_path / "plan.json").code == 5
 
 

@@ -6,18 +6,21 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from admin_sync_world import Configuration
 
 from admin_sync import saved_plan
 from admin_sync.desired import Facts, desire
+from admin_sync.desired.facts import Secret, Unknown, digest
+from admin_sync.desired.providers import SECRET_DIGEST
 from admin_sync.diff import diff
 from admin_sync.errors import Refused
 from admin_sync.guard import Allowances, Situation, guard
 from admin_sync.impact import effects
-from admin_sync.model import Current, Ref, Resource, index
-from admin_sync.refs import GROUP, IAM_ORDER, ROLE, group_binding, role_binding, user
+from admin_sync.model import Current, Desired, Ref, Resource, index
+from admin_sync.refs import GROUP, IAM_ORDER, PROVIDER, ROLE, group_binding, role_binding, user
 from admin_sync.render import RENDERERS, view
 from admin_sync.sync import Planned
 
@@ -163,24 +166,27 @@ def test_an_approved_exception_lets_a_providers_group_and_a_declared_role_meet(c
 def test_a_saved_plan_is_refused_when_edited_and_when_stale(configuration: Configuration, tmp_path: Path) -> None:
     current = applied(configuration)
     configuration.edit("roles.yaml", "Read-only access", "Access")
-    shown = view(planned(configuration, current))
+    plan = planned(configuration, current)
+    shown, made = view(plan), [saved_plan.beside(plan.plan, "bulk")]
     file = tmp_path / "plan.json"
-    saved_plan.save(file, [shown])
+    saved_plan.save(file, [shown], made)
     (again,) = saved_plan.load(file)
-    saved_plan.compare(again, shown)
+    saved_plan.compare(again, shown, "bulk", Facts())
+    with pytest.raises(Refused, match="gateway bulk"):
+        saved_plan.compare(again, shown, "rest", Facts())
     configuration.edit("roles.yaml", "Access to analytics", "Access to all analytics")
     with pytest.raises(Refused, match="stale"):
-        saved_plan.compare(again, view(planned(configuration, current)))
+        saved_plan.compare(again, view(planned(configuration, current)), "bulk", Facts())
     with pytest.raises(Refused, match="OPA"):
-        saved_plan.compare(again, {**shown, "rules": "others"})
+        saved_plan.compare(again, {**shown, "rules": "others"}, "bulk", Facts())
     for forged in ({"environments": [1]}, {"environments": [{"realm": "x"}]}, {"environments": [], "x": 10**30}):
-        saved_plan.save(file, [shown])
+        saved_plan.save(file, [shown], made)
         body = {"version": 1, **forged}
         digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
         file.write_text(json.dumps({**body, "digest": digest}), "utf-8")
         with pytest.raises(Refused):
             saved_plan.load(file)
-    saved_plan.save(file, [shown])
+    saved_plan.save(file, [shown], made)
     body = json.loads(file.read_text("utf-8"))
     body["environments"][0]["changes"] = []
     file.write_text(json.dumps(body), "utf-8")
@@ -190,6 +196,27 @@ def test_a_saved_plan_is_refused_when_edited_and_when_stale(configuration: Confi
         file.write_text(broken, "utf-8")
         with pytest.raises(Refused):
             saved_plan.load(file)
+
+
+def test_a_saved_plan_is_refused_when_a_secret_that_it_would_send_is_another_by_then(tmp_path: Path) -> None:
+    provider = Ref(PROVIDER, "workforce")
+
+    def shown(secret: str) -> tuple[dict[str, Any], Any]:
+        wanted = Resource(provider, {"config": {SECRET_DIGEST: digest(secret)}}, frozenset({f"config.{SECRET_DIGEST}"}))
+        desired, current = Desired("r", "dev", index([wanted])), Current("r", exists=True, resources=index(()))
+        plan = diff(desired, current, IAM_ORDER)
+        return view(Planned(desired, current, plan, [], 0, 0.0)), saved_plan.beside(plan, "bulk")
+
+    first, made = shown("first")
+    file = tmp_path / "plan.json"
+    saved_plan.save(file, [first], [made])
+    assert "first" not in file.read_text("utf-8")
+    (again,) = saved_plan.load(file)
+    # The salt is another each time, and the masked plans say the same.
+    saved_plan.compare(again, shown("first")[0], "bulk", Facts(secrets={"workforce": Secret("first")}))
+    for secret in (Secret("second"), Unknown("gone")):
+        with pytest.raises(Refused, match="secret of identity provider workforce"):
+            saved_plan.compare(again, shown("second")[0], "bulk", Facts(secrets={"workforce": secret}))
 
 
 @pytest.mark.parametrize("form", sorted(RENDERERS))
