@@ -2,7 +2,7 @@
 
 A role or a group of ours given by hand is simply not in the desired state and goes. This is about
 the rest: rights in `realm-management`, other people's roles and groups, additions to what every new
-account gets, settings of our clients that the configuration has no word for. By default they are
+account gets, settings of the realm and of our clients that the configuration has no word for. By default they are
 reported, because whoever gave them may be no stranger; `undeclared_grants: remove` in
 `policies.yaml` takes them away, and `accepted_grants` names those that may stay.
 """
@@ -16,7 +16,7 @@ from typing import Any, Final
 from admin_sync import static_secrets
 from admin_sync.load.document import Document
 from admin_sync.model import Current, Desired, Ref, Resource, index
-from admin_sync.refs import BINDING, CLIENT, RIGHT, USER
+from admin_sync.refs import BINDING, CLIENT, PROVIDER, RIGHT, USER
 
 HARMLESS: Final = frozenset(
     {
@@ -73,8 +73,10 @@ def settle(document: Document, desired: Desired, current: Current) -> tuple[Desi
     found: list[Undeclared] = []
     for ref, holder, grant in _rights(desired, current):
         if (holder, grant) not in accepted:
-            found.append(Undeclared(holder, grant, remove))
-            if remove:
+            # An opening goes by the hand of whoever made it: accounts, links and tokens hang on it.
+            goes = remove and "opening" not in had[ref].attrs
+            found.append(Undeclared(holder, grant, goes))
+            if goes:
                 had[ref] = replace(had[ref], managed=True)
     for ref, name in _attributes(desired, current):
         holder, grant = f"client {ref.name}", f"attribute {name}"
@@ -111,6 +113,8 @@ def _rights(desired: Desired, current: Current) -> Iterator[tuple[Ref, str, str]
         if ref.kind != RIGHT:
             continue
         holder, _, grant = ref.name.partition(" has ")
+        if Ref(PROVIDER, str(one.attrs.get("provider"))) in desired.resources:
+            continue
         if "user" not in one.attrs or one.attrs["user"] in ours:
             yield ref, holder, grant
 

@@ -15,6 +15,7 @@ from admin_sync.diff import Action, Change
 from admin_sync.keycloak.adapter import Reader, Writer, is_managed, is_managed_client, is_managed_role
 from admin_sync.keycloak.iam import lookup
 from admin_sync.keycloak.iam.group import by_path
+from admin_sync.keycloak.iam.opening import openings
 from admin_sync.model import Json, Resource
 from admin_sync.refs import RIGHT, right
 
@@ -31,12 +32,14 @@ class RightAdapter:
 
     def read(self, reader: Reader) -> Iterable[Resource]:
         """Every foreign role and every foreign group with roles that a person has, directly; what comes with roles
-        that everybody has or that are ours; what the tokens of our clients may carry beside what is declared."""
+        that everybody has or that are ours; what the tokens of our clients may carry beside what is declared; what
+        of the realm's settings lets somebody in."""
         names = _Foreign(reader)
         yield from _of_people(reader, names)
         yield from _of_services(reader, names)
         yield from _of_roles(names)
         yield from _of_tokens(reader)
+        yield from openings(reader)
 
     def write(self, writer: Writer, change: Change) -> None:
         """Take one right away."""
