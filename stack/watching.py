@@ -28,7 +28,7 @@ def monitor(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, 
 
 
 def reconciliation(layout: Layout, ports: Mapping[str, int], environment: Mapping[str, str]) -> Service:
-    """`admin-sync audit reconcile`, again and again. Every node of the stack writes to one file, so it waits for none."""
+    """`admin-sync audit reconcile`, again and again. All nodes of the stack write to one file, so it waits for none."""
     listen = f"127.0.0.1:{ports['audit-reconcile']}"
     words = ("audit", "reconcile", "--settle", "0s", "--every", "5m")
     return _service(layout, "audit-reconcile", words, listen, {"ADMIN_SYNC_AUDIT_LISTEN": listen, **environment})

@@ -18,6 +18,7 @@ from admin_sync.certification.item import Use
 from admin_sync.keycloak.connection import Connection, segment
 from admin_sync.model import Json
 from admin_sync.monitor.line import Line, parsed
+from admin_sync.rotated import lines
 
 SEEN: Final = frozenset(
     {
@@ -84,14 +85,13 @@ def from_files(usage: Usage, paths: Iterable[Path], note: Callable[[str], None])
     """Read audit files. Raises OSError."""
     count = 0
     for path in paths:
-        with path.open("rb") as file:
-            for text in file:
-                count += 1
-                if count % _PROGRESS_EVERY == 0:
-                    note(f"reading the audit log: {count} lines")
-                # Most lines are other services'; the word alone tells, before anything is parsed.
-                if b'"keycloak"' in text and (line := parsed(text)) is not None:
-                    take_line(usage, line)
+        for text in lines(path):
+            count += 1
+            if count % _PROGRESS_EVERY == 0:
+                note(f"reading the audit log: {count} lines")
+            # Most lines are other services'; the word alone tells, before anything is parsed.
+            if b'"keycloak"' in text and (line := parsed(text)) is not None:
+                take_line(usage, line)
 
 
 def from_keycloak(

@@ -203,7 +203,7 @@ def _in_office(options: Options, work: Callable[[Office], Awaitable[Result]]) ->
 def _usage(options: Options, document: Document, *, keycloak: bool) -> Usage:
     from admin_sync.certification.usage import Usage, from_files, from_keycloak  # noqa: PLC0415
     from admin_sync.keycloak.connection import Connection  # noqa: PLC0415
-    from admin_sync.monitor.follow import family  # noqa: PLC0415
+    from admin_sync.rotated import family  # noqa: PLC0415
     from admin_sync.trail import FILE  # noqa: PLC0415
 
     made = options.settings()

@@ -303,7 +303,7 @@ class _Granted:
     @property
     def answer(self) -> dict[str, str] | None:
         """Something once the device is in; says yes to the question whether it may."""
-        yes = self._page.locator("input[name=accept]")
+        yes = self._page.locator("[name=accept]")
         if yes.count():
             yes.click()
         return {} if "Device Login Successful" in self._page.locator("body").inner_text() else None
