@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
+from member_book import MemberBook
 
 from admin_sync.bundle.source import (
     Assurance,
@@ -53,6 +54,7 @@ NAMED = 250
 """So many of them are named by tests themselves; the fixtures `partner` and `other_partner` give out the rest."""
 TEMPLATE = "vault_template"
 READER = "connection:read"
+_MEMBERS = "/tradepulse-members/"
 
 POLICY = PolicySource(
     permissions={
@@ -66,11 +68,21 @@ POLICY = PolicySource(
         "emergency:seal": Permission(),
         "secret:rotate": Permission(sensitive=True),
         "partner:simulate": Permission(sensitive=True),
+        "partner:manage": Permission(sensitive=True),
+        "member:manage": Permission(partner_scoped=True, sensitive=True),
     },
     roles={
         "super_admin": Role(
             permissions=frozenset(
-                {READER, "lease:revoke", "audit:view", "secret:rotate", "emergency:open", "partner:simulate"}
+                {
+                    READER,
+                    "lease:revoke",
+                    "audit:view",
+                    "secret:rotate",
+                    "emergency:open",
+                    "partner:simulate",
+                    "partner:manage",
+                }
             )
         ),
         "emergency-keeper": Role(permissions=frozenset({"emergency:seal"})),
@@ -78,7 +90,9 @@ POLICY = PolicySource(
     partner_roles={
         "partner-trader": PartnerRole(permissions=frozenset({READER, "connection:link", "credential:release"})),
         "partner-admin": PartnerRole(
-            permissions=frozenset({READER, "connection:link", "credential:release", "connection:revoke"})
+            permissions=frozenset(
+                {READER, "connection:link", "credential:release", "connection:revoke", "member:manage"}
+            )
         ),
         "partner-analyst": PartnerRole(permissions=frozenset({READER})),
     },
@@ -137,6 +151,7 @@ class Realm:
         """How many of the next changes somebody else's older copy takes away again."""
         self.away = False
         self.reads = 0
+        self.book = MemberBook()
         realm = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -164,6 +179,8 @@ class Realm:
                     roles = ["partner-admin", "partner-analyst", "partner-trader"]
                     found = {"name": alias, "domains": ["example.test"], "roles": roles, "members": []}
                     self.answer(*((200, found) if alias in realm.ids else (404, {"error": "unknown_partner"})))
+                elif _MEMBERS in address.path:
+                    self.answer(*realm.asked_about_members(self, b"{}"))
                 else:
                     realm.reads += 1
                     number = address.path.rpartition("/")[2]
@@ -173,7 +190,13 @@ class Realm:
                     else:
                         self.answer(200, {"id": number, "alias": alias, "attributes": realm.salts[alias]})
 
+            def do_DELETE(self) -> None:
+                self.answer(*realm.asked_about_members(self, b"{}"))
+
             def do_POST(self) -> None:
+                if _MEMBERS in self.path:
+                    self.answer(*realm.asked_about_members(self, self.rfile.read(int(self.headers["Content-Length"]))))
+                    return
                 form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
                 client = {realm.client_pem: "vault-api", realm.rotator_pem: "vault-rotator"}
                 both = [key for one in client for key in public_jwks(one)["keys"]]
@@ -186,6 +209,9 @@ class Realm:
                     self.answer(200, {"access_token": token, "expires_in": 300, "token_type": "Bearer"})
 
             def do_PUT(self) -> None:
+                if _MEMBERS in self.path:
+                    self.answer(*realm.asked_about_members(self, self.rfile.read(int(self.headers["Content-Length"]))))
+                    return
                 document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if realm.away:
                     self.answer(503, {})
@@ -216,6 +242,19 @@ class Realm:
             self.ids[name] = secrets.token_hex(16)
             self.salts[name] = {}
             self.new_salt(name, 1)
+
+    def asked_about_members(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
+        """What the extension for members answers to the vault, and to nobody else."""
+        if self.away:
+            return 503, {}
+        if request.headers["Authorization"] != f"Bearer {self.service_token}":
+            return 403, {}
+        address = urllib.parse.urlsplit(request.path)
+        path = [urllib.parse.unquote(part) for part in address.path.partition(_MEMBERS)[2].split("/")]
+        if path[0] not in {*self.ids, "-"}:
+            return 404, {"error": "unknown_partner"}
+        query = dict(urllib.parse.parse_qsl(address.query))
+        return self.book.answer(request.command, path, query, json.loads(body))
 
     def service_bearers(self) -> tuple[str, str]:
         return f"Bearer {self.service_token}", f"Bearer {self.rotator_token}"

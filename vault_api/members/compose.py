@@ -48,4 +48,4 @@ def open_members(
     repository = MemberRepository(database, appended=appended)
     directory = Directory(http, settings.keycloak_admin_url, token)
     desk = MemberDesk(repository, directory, trail, gate, policy, environment=settings.environment)
-    return MemberParts(desk, Invitations(desk, rejected, catalog), Endings(directory, repository, catalog, trail))
+    return MemberParts(desk, Invitations(desk, rejected, catalog), Endings(directory, repository, trail))

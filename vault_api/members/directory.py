@@ -22,6 +22,9 @@ from identity.trace import outgoing_headers
 
 _MAX_BYTES = 4 * 1_048_576
 
+_ALL = "-"
+"""What stands for all partners: none can be called that."""
+
 _log = structlog.get_logger("vault_api.members")
 
 
@@ -68,6 +71,7 @@ class Partner:
 class Ended:
     """A role that was taken out because it was over."""
 
+    partner: str
     account: str
     email: str
     role: str
@@ -125,10 +129,12 @@ class Directory:
         """Ends a membership."""
         await self._ask("DELETE", partner, "people", account)
 
-    async def endings(self, partner: str) -> Sequence[Ended]:
-        """Takes out what is over, and says what it was."""
-        found = await self._ask("POST", partner, "endings", body={})
-        return [Ended(str(one["id"]), str(one["email"]), str(one["role"])) for one in found["ended"]]
+    async def endings(self) -> Sequence[Ended]:
+        """Takes out what is over at any partner, and says what it was."""
+        found = await self._ask("POST", _ALL, "endings", body={})
+        return [
+            Ended(str(one["partner"]), str(one["id"]), str(one["email"]), str(one["role"])) for one in found["ended"]
+        ]
 
     async def _ask(
         self, method: str, *path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.DELETE;
@@ -157,16 +158,18 @@ public final class MembersResource {
         });
     }
 
-    /** Removes the roles of this partner whose end has come, and says whose they were. */
+    /** Removes the roles of all partners whose end has come, and says whose they were. */
     @POST
-    @Path("{partner}/endings")
-    public Response sweep(@PathParam("partner") String alias) {
+    @Path("-/endings")
+    public Response sweep() {
         return answered(() -> {
-            Partner partner = partner(alias);
+            Caller.require(realm, auth);
             List<Map<String, Object>> ended = new ArrayList<>();
-            partner.sweep(Instant.now().getEpochSecond(), (user, held) -> ended.add(Map.of(
-                    "id", user.getId(), "email", String.valueOf(user.getEmail()),
-                    "role", held.role().getName(), "until", held.until().orElseThrow())));
+            Partner.over(session, realm, Instant.now().getEpochSecond()).stream()
+                    .collect(Collectors.groupingBy(group -> group.getOrganization().getAlias()))
+                    .forEach((alias, over) -> Partner.of(session, realm, alias).ifPresent(partner -> partner.end(over, (user, held) -> ended.add(Map.of(
+                            "partner", alias, "id", user.getId(), "email", String.valueOf(user.getEmail()),
+                            "role", held.role().getName(), "until", held.until().orElseThrow())))));
             return Response.ok(Map.of("ended", ended)).build();
         });
     }

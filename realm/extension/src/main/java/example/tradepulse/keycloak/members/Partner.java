@@ -8,6 +8,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.function.BiConsumer;
 
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.LockModeType;
@@ -25,6 +26,9 @@ final class Partner {
 
     /** What lets somebody decide who belongs to the partner; whoever has it for good is an administrator. */
     private static final String MANAGES = "member:manage";
+
+    /** {@code GroupModel.Type.ORGANIZATION} as the table has it. */
+    private static final int OF_ORGANIZATION = 1;
 
     private static final String DECLARED = "tradepulse.admins";
 
@@ -85,7 +89,7 @@ final class Partner {
             if (groups.contains(role.getId())) {
                 found.add(new Held(role, role, OptionalLong.empty()));
             }
-            role.getSubGroupsStream().filter(group -> groups.contains(group.getId()) && Until.of(group.getName()).isPresent())
+            lent(role).stream().filter(group -> groups.contains(group.getId()))
                     .forEach(group -> found.add(new Held(role, group, Until.of(group.getName()))));
         }
         return found;
@@ -122,24 +126,31 @@ final class Partner {
         organizations().removeMember(organization, user);
     }
 
-    /** Ends what has ended: the groups go, and with them who was in them. */
-    List<Held> sweep(long now, java.util.function.BiConsumer<UserModel, Held> ended) {
-        List<Held> over = new ArrayList<>();
-        for (GroupModel role : roles) {
-            role.getSubGroupsStream().filter(group -> Until.of(group.getName()).orElse(Until.LAST) <= now)
-                    .forEach(group -> over.add(new Held(role, group, Until.of(group.getName()))));
-        }
-        if (!over.isEmpty()) {
-            lock();
-        }
-        for (Held held : over) {
-            membersOf(held.group()).stream().map(id -> session.users().getUserById(realm, id)).filter(Objects::nonNull).forEach(user -> {
-                user.leaveGroup(held.group());
+    /** Removes the groups of this partner whose end has come, and with them who was in them. */
+    void end(List<GroupModel> over, BiConsumer<UserModel, Held> ended) {
+        lock();
+        for (GroupModel group : over) {
+            Optional<GroupModel> role = roles.stream().filter(one -> one.getId().equals(group.getParentId())).findFirst();
+            if (role.isEmpty() || Until.of(group.getName()).isEmpty()) {
+                continue;
+            }
+            Held held = new Held(role.get(), group, Until.of(group.getName()));
+            membersOf(group).stream().map(id -> session.users().getUserById(realm, id)).filter(Objects::nonNull).forEach(user -> {
+                user.leaveGroup(group);
                 ended.accept(user, held);
             });
-            realm.removeGroup(held.group());
+            realm.removeGroup(group);
         }
-        return over;
+    }
+
+    /** The groups of all partners whose end has come, asked at once: partners are many, and what has ended is little. */
+    static List<GroupModel> over(KeycloakSession session, RealmModel realm, long now) {
+        return session.getProvider(JpaConnectionProvider.class).getEntityManager().createQuery(
+                        "select g.id from GroupEntity g where g.realm = :realm and g.type = " + OF_ORGANIZATION + " and g.name like 'until-%'", String.class)
+                .setParameter("realm", realm.getId()).getResultList().stream()
+                .map(realm::getGroupById)
+                .filter(group -> group != null && group.getOrganization() != null && Until.of(group.getName()).orElse(Until.LAST) <= now)
+                .toList();
     }
 
     private void leave(UserModel user, Held held) {
@@ -174,7 +185,7 @@ final class Partner {
     }
 
     private GroupModel child(GroupModel role, String name) {
-        return role.getSubGroupsStream().filter(group -> group.getName().equals(name)).findFirst()
+        return lent(role).stream().filter(group -> group.getName().equals(name)).findFirst()
                 .orElseGet(() -> organizations().createGroup(organization, name, role));
     }
 
@@ -188,6 +199,13 @@ final class Partner {
         return new HashSet<>(database().createQuery(
                 "select m.groupId from UserGroupMembershipEntity m where m.user.id = :user", String.class)
                 .setParameter("user", user.getId()).getResultList());
+    }
+
+    /** The groups below a role that say an end; asked of the table, since caches may not know one that was just made. */
+    private List<GroupModel> lent(GroupModel role) {
+        return database().createQuery("select g.id from GroupEntity g where g.parentId = :role and g.name like 'until-%'", String.class)
+                .setParameter("role", role.getId()).getResultList().stream()
+                .map(realm::getGroupById).filter(group -> group != null && Until.of(group.getName()).isPresent()).toList();
     }
 
     private List<String> membersOf(GroupModel group) {
