@@ -12,7 +12,7 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from admin_sync.errors import Misconfigured
 from admin_sync.load.document import Document
 from admin_sync.load.scalars import SecretReference
 from admin_sync.load.schema import OidcProvider, WorkloadClient
+from admin_sync.model import Ref
 from admin_sync.settings import read_secret
 from identity.trust import authorities
 
@@ -57,11 +58,12 @@ class Secret:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """`discovered`: Keycloak's endpoint settings by issuer. `keys`: a client's JWKS as JSON text by client id.
-    `secrets`: by identity provider."""
+    `secrets`: by identity provider. `released`: by environment, memberships whose line left the bindings."""
 
     discovered: Mapping[str, Mapping[str, str] | Unknown] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Secret | Unknown] = field(default_factory=dict)
+    released: Mapping[str, Collection[Ref]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 

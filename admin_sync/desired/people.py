@@ -102,14 +102,16 @@ def _account(ref: Ref, origin: Position, found: Resource | None) -> Resource:
 def _keep_federated_memberships(parts: Parts, ended: Collection[Ref]) -> None:
     """Group memberships that an identity provider gave and takes away again itself.
 
-    One that a binding gave and that has ended goes: nobody can tell it from the provider's, and kept it would outlive
-    its end for as long as a session. Where the provider gives it too, the next login through it gives it back.
+    One that a binding gave and that has ended goes, and so does one whose line is known to have left the file: nobody
+    can tell it from the provider's, and kept it would outlive its end for as long as a session. Where the provider
+    gives it too, the next login through it gives it back.
     """
     mapped = mapped_groups(parts)
+    released = parts.facts.released.get(parts.environment, ())
     for ref, found in parts.current.resources.items():
         if ref.kind != BINDING or "group" not in found.attrs or "user" not in found.attrs or parts.has(ref):
             continue
-        if ref in ended:
+        if ref in ended or ref in released:
             continue
         if parts.document.barred(found.attrs["user"]):
             continue

@@ -11,6 +11,7 @@
     fulfilling.py  what became of each request, and the duties
     report.py      what a turn did, and what is remembered for the next
     ending.py      grants that ended leave the file in a commit; when the next one ends
+    released.py    memberships whose line left the file, also where a provider may give them too
     duties.py      what else is done: a kind of request with an effect of its own, work that is due now and then
     requests.py    the database of requests, for a program without an event loop
     waking.py      what tells the loop that there is something to do
@@ -19,5 +20,5 @@
 
 It is not reachable from the network but for health and metrics. It believes neither the database nor the
 work tree: a request is verified against the configuration in Git and the roster before it is committed, and
-only what is committed is applied. It keeps no state of its own, so a new process knows as much as the old one.
+only what is committed is applied. What it keeps is in the repository: commits, and for each realm a reference to the last one.
 """

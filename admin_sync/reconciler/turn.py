@@ -33,6 +33,7 @@ from admin_sync.reconciler.duties import Hand
 from admin_sync.reconciler.ending import clear, ended, next_end
 from admin_sync.reconciler.fulfilling import InForce, fulfil_others, others_due, run_duties, settle
 from admin_sync.reconciler.granting import Granted, Proposed
+from admin_sync.reconciler.released import Lines
 from admin_sync.reconciler.report import Report, Standing
 from admin_sync.reconciler.requests import Requests
 from admin_sync.reconciler.settings import ReconcilerSettings
@@ -55,8 +56,12 @@ class Reconciler:
     environ: Mapping[str, str] = field(repr=False)
     note: Callable[[str], None] = field(default=lambda text: None)
     standing: Standing = field(default_factory=Standing)
+    _lines: Lines = field(init=False, repr=False)
     _document: tuple[str, Document] | None = field(default=None, init=False, repr=False)
     _realm_names: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._lines = Lines(self.repository, self.environ)
 
     def turn(self, *, everything: bool = False) -> Report:
         """Make one turn; `everything` reads all realms although nothing says that they are behind."""
@@ -87,6 +92,7 @@ class Reconciler:
         session = self._session(document, behind) if behind or due else None
         if behind and session is not None:
             self._realms(report, session, behind, everything=everything)
+            self._noted(report, document, [one.environment for one in report.realms if one.well], commit)
         head = self._ends(report, document) or commit
         if head != commit:
             document = self._checked(head)
@@ -185,7 +191,13 @@ class Reconciler:
         if self.repository.git.text("rev-parse", f"{made.commit}^") == report.commit:
             for name in current:
                 self.standing.applied[name] = made.commit
+            self._noted(report, document, current, made.commit)
         return made.commit
+
+    def _noted(self, report: Report, document: Document, environments: Iterable[str], commit: str) -> None:
+        with self._noting(report):
+            for name in environments:
+                self._lines.brought(name, commit, document)
 
     def _bundle(self, report: Report, document: Document, head: str) -> None:
         if self.standing.published == head:
@@ -207,7 +219,9 @@ class Reconciler:
 
     def _session(self, document: Document, environments: Iterable[str]) -> Session:
         account = self.settings.account()
-        facts = gather(document, environments, self.settings.jwks_dir)
+        wanted = tuple(environments)
+        released = {name: self._lines.released(name, document) for name in wanted}
+        facts = replace(gather(document, wanted, self.settings.jwks_dir), released=released)
         connection = Connection(account, parallel=self.settings.parallelism)
         return Session(document, self.settings, connection, facts, warn=self.note)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -213,6 +214,25 @@ def test_a_membership_that_a_binding_gave_goes_with_its_end_although_a_provider_
     configuration.edit("role_bindings.yaml", "bindings:\n", f"bindings:\n{binding}2099-01-01T00:00:00Z}}\n")
     lasting = diff(wanted(configuration, "prod", current, given), current, IAM_ORDER)
     assert [one.action for one in lasting.changes if one.ref == ref] == []
+
+
+def test_a_membership_whose_line_left_the_file_goes_although_a_provider_could_have_given_it(
+    configuration: Configuration,
+) -> None:
+    refs = [group_binding(f"{name}@x.example", "trading") for name in ("new", "other")]
+    people = [
+        Resource(user(f"{name}@x.example"), {"email_verified": True, "providers": ["workforce"]}, server_id=name)
+        for name in ("new", "other")
+    ]
+    members = [
+        Resource(ref, {"user": ref.name.split()[0], "group": "trading"}, server_id="u", managed=True) for ref in refs
+    ]
+    configuration.environ = HTTPS
+    given = facts("https://idp.example", "https://ci.example")
+    current = Current("tradepulse-prod", exists=True, resources=index([*people, *members]))
+    for released, gone in (({}, []), ({"prod": refs[:1]}, refs[:1]), ({"dev": refs}, [])):
+        plan = diff(wanted(configuration, "prod", current, replace(given, released=released)), current, IAM_ORDER)
+        assert [one.ref for one in plan.changes if one.action is Action.DELETE] == gone
 
 
 def test_an_expired_binding_is_not_granted_and_said(configuration: Configuration) -> None:
