@@ -27,6 +27,7 @@ class CircuitBreaker:
         self._pause = pause
         self._clock = clock
         self._in_a_row = 0
+        self._causes: set[str] = set()
         self._open_until: float | None = None
 
     @property
@@ -49,10 +50,15 @@ class CircuitBreaker:
     def succeeded(self) -> None:
         """The server answered; also with a refusal, which is an answer."""
         self._in_a_row = 0
+        self._causes.clear()
         self._open_until = None
 
-    def failed(self) -> None:
-        """The server gave no usable answer."""
-        self._in_a_row += 1
-        if self._in_a_row >= self._failures:
+    def failed(self, cause: str | None = None) -> None:
+        """The server gave no usable answer. Failures in a row of one `cause`, at which it may lie, count as one."""
+        trial = self._open_until is not None
+        if cause is None:
+            self._in_a_row += 1
+        elif len(self._causes) < self._failures:
+            self._causes.add(cause)
+        if trial or self._in_a_row + len(self._causes) >= self._failures:
             self._open_until = self._clock() + self._pause

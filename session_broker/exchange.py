@@ -33,11 +33,15 @@ class ExchangeRefused(Exception):
 
 
 class ExchangeUnavailable(Exception):
-    """There is no answer: the identity provider is away, late, broken or busy. `retry_after` is in seconds."""
+    """There is no answer: the identity provider is away, late, broken or busy. `retry_after` is in seconds.
 
-    def __init__(self, why: str, *, retry_after: int = 5) -> None:
+    `stumbled` where it is there and failed at this very request, which may lie in what was asked.
+    """
+
+    def __init__(self, why: str, *, retry_after: int = 5, stumbled: bool = False) -> None:
         super().__init__(why)
         self.retry_after = retry_after
+        self.stumbled = stumbled
 
 
 class Exchange(Protocol):

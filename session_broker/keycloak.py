@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -90,7 +91,7 @@ class KeycloakExchange:
         started = time.perf_counter()
         result = "failed"
         try:
-            narrowed = await self._redeem(token, audience)
+            narrowed = await self._redeem(token, audience, f"{identity.provider} {identity.subject}")
             result = "done"
             return narrowed
         except ExchangeRefused:
@@ -99,11 +100,11 @@ class KeycloakExchange:
         finally:
             self._metrics.exchanged(identity.provider, result, time.perf_counter() - started)
 
-    async def _redeem(self, token: str, audience: str) -> InternalToken:
+    async def _redeem(self, token: str, audience: str, whose: str) -> InternalToken:
         try:
             async with asyncio.timeout(self._timeout):
                 async with self._places:
-                    broad = await self._ask({"grant_type": _JWT_GRANT, "assertion": token})
+                    broad = await self._ask({"grant_type": _JWT_GRANT, "assertion": token}, whose)
                     return await self._ask(
                         {
                             "grant_type": _TOKEN_EXCHANGE,
@@ -111,19 +112,24 @@ class KeycloakExchange:
                             "subject_token_type": ACCESS_TOKEN_TYPE,
                             "requested_token_type": ACCESS_TOKEN_TYPE,
                             "audience": audience,
-                        }
+                        },
+                        whose,
                     )
         except TimeoutError:
             raise ExchangeUnavailable(f"no exchange was possible within {self._timeout:g} s") from None
 
-    async def _ask(self, form: Mapping[str, str]) -> InternalToken:
+    async def _ask(self, form: Mapping[str, str], whose: str) -> InternalToken:
         try:
             self._breaker.enter()
         except CircuitOpen as error:
             raise ExchangeUnavailable(str(error), retry_after=error.retry_after) from None
         try:
             answer = self._understood(await self._send(form))
-        except (ExchangeUnavailable, asyncio.CancelledError):
+        except ExchangeUnavailable as problem:
+            # What it stumbles over again and again may be one person's odd token, for which nobody else is to wait.
+            self._breaker.failed(whose if problem.stumbled else None)
+            raise
+        except asyncio.CancelledError:
             # A call that outlived the deadline is cancelled, and that is the server's failure too.
             self._breaker.failed()
             raise
@@ -148,10 +154,12 @@ class KeycloakExchange:
             raise ExchangeUnavailable(str(error)) from None
 
     def _understood(self, reply: Reply) -> InternalToken:
+        stumbled = reply.status == HTTPStatus.INTERNAL_SERVER_ERROR
         try:
             answer = loads_object(reply.body, max_bytes=_MAX_BYTES)
         except StrictJsonError:
-            raise ExchangeUnavailable(f"the identity provider answered {reply.status} without JSON") from None
+            why = f"the identity provider answered {reply.status} without JSON"
+            raise ExchangeUnavailable(why, stumbled=stumbled) from None
         if reply.status == 200:
             return _token(answer)
         code, described = answer.get("error"), answer.get("error_description")
@@ -160,7 +168,8 @@ class KeycloakExchange:
             raise ExchangeRefused(reason)
         if not isinstance(code, str) or reply.status not in (400, 401, 403) or code in _OURS:
             _log.error("exchange.failed", status=reply.status, error_code=code if isinstance(code, str) else None)
-            raise ExchangeUnavailable(f"the identity provider answered {reply.status}; see that it knows this client")
+            why = f"the identity provider answered {reply.status}; see that it knows this client"
+            raise ExchangeUnavailable(why, stumbled=stumbled)
         # A description that we do not know may repeat what was sent, so it goes no further than this.
         raise ExchangeRefused(_plain(code))
 
