@@ -40,6 +40,17 @@ def too_many(most: int) -> Problem:
     )
 
 
+def no_responder() -> Problem:
+    """The vault would give this person no credential, whoever agreed."""
+    return Problem(
+        403,
+        "not-a-responder",
+        "You could not open an emergency account",
+        "Somebody has to ask who holds a role with `emergency:open`; `admin-sync who-can emergency:open` names them.",
+        reason="not_a_responder",
+    )
+
+
 def not_open(record: Record) -> Problem:
     """The request is decided, over, or with the reconciler."""
     state = "taken" if record.taken_at is not None else record.state.value

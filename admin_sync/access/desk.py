@@ -23,6 +23,7 @@ from admin_sync.access.rules import MOST, elsewhere, refusals
 from admin_sync.access.state import State
 from admin_sync.access.store.database import Database
 from admin_sync.access.store.ledger import Ledger
+from admin_sync.policy import OPENING_PERMISSION
 from identity.audit.event import event_by
 from identity.principal import Principal
 from identity.problem import Problem, forbidden, not_found
@@ -181,6 +182,9 @@ class Desk:
         subject, asker = _subject(principal, wish), principal.email or ""
         if principal.organizations and not speakers.employed(asker):
             raise forbidden()
+        if wish.kind == "break_glass" and not await self.gate.could(principal, OPENING_PERMISSION):
+            # Found out after two people agreed, it would cost the minutes that matter.
+            raise answers.no_responder()
         if speakers.person(subject) == speakers.person(asker) or speakers.leads(asker, subject):
             return
         if not await self.gate.allowed(principal, "role:assign"):

@@ -118,6 +118,11 @@ class Gate:
         """Whether the policy gives a person a permission here and now. Raises PolicyUnavailable."""
         return (await self._policy.decide(principal, permission, environment=self._environment)).allow
 
+    async def could(self, principal: Principal, permission: str) -> bool:
+        """Whether the policy gives it to a person who logs in as strongly as it takes. Raises PolicyUnavailable."""
+        decision = await self._policy.decide(principal, permission, environment=self._environment)
+        return decision.allow or decision.step_up is not None
+
     async def require(self, principal: Principal, permission: str) -> None:
         """Raises Problem (401 to step up, 403) unless the policy gives the permission, and PolicyUnavailable."""
         decision = await self._policy.decide(principal, permission, environment=self._environment)

@@ -70,12 +70,14 @@ class EmergencyDesk:
                     "This service signs no proofs; set ACCESS_APPROVAL_KEY_FILE and start it again.",
                     retry_after=60,
                 )
-            opening, record = await self._opened(name)
-            _at_home(facts, principal, opening)
+            opening, record = await self._found(name)
             request = record.request
             # The account that asked, not only the person: another account of theirs proved something else.
             if principal.subject != request.requester_account or (principal.email or "").lower() != request.requester:
                 raise not_found()
+            if opening is None:
+                raise _not_yet(record)
+            _at_home(facts, principal, opening)
             if record.state is not State.FULFILLED or opening.closed_at is not None or opening.over(facts.now):
                 raise _over()
             approved = Approved(
@@ -138,13 +140,19 @@ class EmergencyDesk:
         return known.facts(await self._openings.now())
 
     async def _opened(self, name: str) -> tuple[Opening, Record]:
+        opening, record = await self._found(name)
+        if opening is None:
+            raise not_found()
+        return opening, record
+
+    async def _found(self, name: str) -> tuple[Opening | None, Record]:
         number = number_of(name)
         if number is None:
             raise not_found()
         opening = await self._openings.one(number)
         async with self._desk.transaction() as ledger:
             record = await ledger.find(number)
-        if opening is None or record is None:
+        if record is None:
             raise not_found()
         return opening, record
 
@@ -201,6 +209,18 @@ def _over() -> Problem:
         "It waits for the reconciler, or its time is over; look at its state, and ask anew if it is still needed.",
         reason="not_open",
     )
+
+
+def _not_yet(record: Record) -> Problem:
+    """Of a request that is no opening: it waits for people or the reconciler, or it came to nothing."""
+    state = record.state
+    why = record.reason or "ask anew if it is still needed"
+    waits = {State.OPEN: "It waits for approvals.", State.APPROVED: "It is approved; the reconciler opens it now."}
+    said = waits.get(state, f"It is {state.value}: {why}.")
+    if record.request.kind != "break_glass":
+        said = "It asks for no emergency account."
+    title, reason = "This opening is not open", f"not_open:{state.value}"
+    return Problem(409, "not-open", title, said, extra={"state": state.value}, reason=reason)
 
 
 def _no_review(facts: Facts, principal: Principal, opening: Opening) -> Problem:

@@ -20,5 +20,6 @@
 
 It is not reachable from the network but for health and metrics. It believes neither the database nor the
 work tree: a request is verified against the configuration in Git and the roster before it is committed, and
-only what is committed is applied. What it keeps is in the repository: commits, and for each realm a reference to the last one.
+only what is committed is applied. What it keeps is in the repository: commits, and for each realm a reference
+to the last one.
 """

@@ -179,6 +179,7 @@ def test_a_proof_is_worth_one_opening_even_after_the_next_sealing(glass: Glass, 
     glass.seal(account)
     proof = glass.access.proof(account)
     assert glass.release(account, proof).status_code == 200
+    assert slug(glass.release(account, proof)) == "already-released"
     glass.seal(account, "the next one")
     replayed = glass.release(account, proof)
     assert (replayed.status_code, slug(replayed)) == (409, "already-released")

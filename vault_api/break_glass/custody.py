@@ -75,6 +75,8 @@ class Custody:
         found = await self._repository.kept(environment, account)
         if not found:
             raise await self._gate.refused(admitted, not_found())
+        if found[0].state == "released" and found[0].request == approved.request:
+            raise await self._gate.refused(admitted, _already_released())
         if found[0].state != "sealed":
             raise await self._gate.refused(admitted, _not_sealed(found[0].state))
         slot = Slot(environment, account, found[0].version)
