@@ -174,11 +174,6 @@ class Realm:
                     first, most = int(query["first"]), int(query["max"])
                     known = sorted(realm.ids.items())[first : first + most]
                     self.answer(200, [{"id": number, "alias": alias, "name": alias} for alias, number in known])
-                elif "/tradepulse-members/" in address.path:
-                    alias = address.path.rpartition("/")[2]
-                    roles = ["partner-admin", "partner-analyst", "partner-trader"]
-                    found = {"name": alias, "domains": ["example.test"], "roles": roles, "members": []}
-                    self.answer(*((200, found) if alias in realm.ids else (404, {"error": "unknown_partner"})))
                 elif _MEMBERS in address.path:
                     self.answer(*realm.asked_about_members(self, b"{}"))
                 else:
