@@ -82,7 +82,6 @@ class Invitations:
             until=wanted.until,
             expires_at=(desk.clock() + LASTS).replace(microsecond=0),
             code=code,
-            mailed=False,
         )
 
     async def withdraw(self, admitted: Admitted, partner: str, invitation: str) -> None:

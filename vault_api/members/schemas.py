@@ -117,7 +117,6 @@ class Invited(BaseModel):
     until: datetime | None
     expires_at: datetime
     code: str = Field(json_schema_extra={"format": "password"})
-    mailed: bool
 
 
 class Accepted(BaseModel):
