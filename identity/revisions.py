@@ -3,7 +3,8 @@
 run_script   what a revision calls: every statement of a `.sql` file beside it
 environment  what a package's `env.py` calls
 upgrade      every missing revision, in one transaction each
-head         the revision that the code was written for
+
+Services import it when they migrate and not before (`identity.schema_head`).
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ import asyncpg
 from alembic import command, context, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-_FOLDER = "migrations"
+from identity.schema_head import FOLDER, NotUpgraded
 
 
 async def upgrade(url: str, password: str, *, package: str, schema: str) -> str:
     """Run every missing revision of `package`'s folder `migrations` as the schema's owner; the revision then in force.
 
     `url` is a `postgresql://` address without a password. Safe to repeat; revisions are transactional, so a run that
-    is killed leaves the schema at the last whole one.
+    is killed leaves the schema at the last whole one. Raises NotUpgraded, or what asyncpg raises when it connects.
     """
 
     async def connect() -> asyncpg.Connection:
@@ -38,17 +39,11 @@ async def upgrade(url: str, password: str, *, package: str, schema: str) -> str:
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_upgrade, package, schema)
+    except SQLAlchemyError as problem:
+        # Its message may quote the address and the statement.
+        raise NotUpgraded(type(problem).__name__) from None
     finally:
         await engine.dispose()
-
-
-def head(package: str) -> str:
-    """The revision that the code of `package` was written for."""
-    with as_file(files(package) / _FOLDER) as folder:
-        found = ScriptDirectory(str(folder)).get_current_head()
-    if found is None:
-        raise RuntimeError(f"{package} was built without its migrations")
-    return found
 
 
 def environment(schema: str) -> None:
@@ -75,7 +70,7 @@ def run_script(package: str, name: str) -> None:
 
 
 def _upgrade(connection: Connection, package: str, schema: str) -> str:
-    with as_file(files(package) / _FOLDER) as folder:
+    with as_file(files(package) / FOLDER) as folder:
         config = Config()
         config.set_main_option("script_location", str(folder))
         config.attributes["connection"] = connection

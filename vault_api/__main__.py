@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 import asyncpg
 import uvloop
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from identity import logs
 from identity.audit.errors import AuditUnavailable
+from identity.schema_head import NotUpgraded
 from identity.secret import SecretUnreadable, read_secret
 from identity.serving import listen, parent
 from vault_api.app import create_server
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SaltsUnavailable, KeyUnavailable, AuditUnavailable, DatabaseUnavailable) as error:
         _fail(f"not finished: {error}; a re-run is safe")
         return 1
-    except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+    except (NotUpgraded, asyncpg.PostgresError, OSError) as error:
         # The driver's own message may quote the address and the statement.
         _fail(f"the database did not do its part ({type(error).__name__}); see that it runs and lets this role in")
         return 1

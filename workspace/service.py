@@ -20,7 +20,7 @@ from identity.login.errors import LoginFailed
 from identity.login.registration import Registration
 from identity.logout_token import LogoutIssuer, LogoutToken, open_logout_token
 from identity.outbound import client
-from identity.revisions import head
+from identity.schema_head import head
 from identity.secret import SecretUnreadable, read_secret
 from identity.verify import TokenVerifier
 from workspace.login.realm import Realm

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import asyncpg
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from admin_sync.access.api.app import create_app
 from admin_sync.access.service import StartRefused, open_access
@@ -23,6 +22,7 @@ from admin_sync.access.settings import AccessSettings, MigrationSettings
 from admin_sync.access.store.database import DatabaseUnavailable
 from admin_sync.access.store.migrate import migrate
 from identity import logs
+from identity.schema_head import NotUpgraded
 from identity.secret import SecretUnreadable, read_secret
 from identity.serving import listen
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DatabaseUnavailable as error:
         _fail(f"not finished: {error}; a re-run is safe")
         return 1
-    except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+    except (NotUpgraded, asyncpg.PostgresError, OSError) as error:
         # The driver's own message may quote the address and the statement.
         _fail(f"the database did not do its part ({type(error).__name__}); see that it runs and lets this role in")
         return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from identity import revisions
+from identity.schema_head import head
 
 _PACKAGE: Final = "vault_api.store"
 
@@ -14,9 +14,12 @@ async def migrate(url: str, password: str) -> str:
 
     `url` is a `postgresql://` address without a password. Safe to repeat.
     """
-    return await revisions.upgrade(url, password, package=_PACKAGE, schema="vault")
+    # Every process of the service imports this module, and almost none migrates.
+    from identity.revisions import upgrade  # noqa: PLC0415
+
+    return await upgrade(url, password, package=_PACKAGE, schema="vault")
 
 
 def needed_revision() -> str:
     """The revision this code was written for."""
-    return revisions.head(_PACKAGE)
+    return head(_PACKAGE)
