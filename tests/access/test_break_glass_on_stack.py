@@ -2,196 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import secrets
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from offboarding_world import Person, question_of
+from emergency_world import ACCOUNT, Emergency
+from offboarding_world import Person
 
-from admin_sync.access.request import Approval, Record, Request
-from admin_sync.access.settings import DatabaseSettings
-from admin_sync.access.state import State
-from admin_sync.access.store.database import Database
-from admin_sync.access.store.handover import Handover
-from admin_sync.access.store.ledger import Ledger
 from admin_sync.break_glass import closing, opening
 from admin_sync.break_glass.accounts import address
-from admin_sync.break_glass.kit import Kit
-from admin_sync.break_glass.login import Answering
 from admin_sync.break_glass.sealing import seal
-from admin_sync.desired.facts import gather
-from admin_sync.keycloak.connection import Connection
 from admin_sync.load.schema import Binding
-from admin_sync.reconciler.duties import Hand, Unfulfillable
-from admin_sync.repository import Repository, Selector, repository_settings
-from admin_sync.settings import settings
-from admin_sync.sync import Session
-from identity.audit.event import AuditEvent
-from identity.audit.log import AuditLog
-from identity.login import Kind, LoginFailed, PersonSession, Wanted, registration
+from admin_sync.reconciler.duties import Unfulfillable
+from admin_sync.repository import Selector
+from identity.login import LoginFailed
 from identity.principal import AssuranceLevel
-from identity.secret import read_secret
-from stack.layout import CHECKOUT
 from stack.login import Factor, Login
-from stack.login.oidc import Tokens
 
 if TYPE_CHECKING:
     from tests.conftest import Stack
-
-ACCOUNT = "break-glass-2"
-APPROVERS = ("security.one@tradepulse.example", "security.two@tradepulse.example")
-
-
-class Emergency:
-    """The reconciler's hand, the access service's database and people, on one stack."""
-
-    def __init__(self, stack: Stack, folder: Path) -> None:
-        self.stack, self.folder = stack, folder
-        self.env = dict(stack.env)
-        self.repository = Repository(repository_settings(self.env))
-        made = settings(self.env)
-        self.audit = AuditLog(folder / "iam_events.jsonl", source="test", node="test")
-        self.connection = Connection(made.account())
-        self.settings = made
-
-    def hand(self, **changed: str) -> Hand:
-        document = self.repository.document()
-        session = Session(document, self.settings, self.connection, gather(document, ("dev",), self.settings.jwks_dir))
-        return Hand(
-            document, self.settings, session, self.repository, self.audit, datetime.now(UTC), {**self.env, **changed}
-        )
-
-    def kit(self) -> Kit:
-        return opening.kit_of(self.hand())
-
-    def held(self) -> tuple[int, str]:
-        with self.kit().custody() as custody:
-            found = custody.held()["dev", ACCOUNT]
-        return found.version, found.state
-
-    def approved(self, person: Person, *, number: int | None = None) -> Record:
-        """A request that was made and agreed to, as the access service would leave it."""
-
-        async def made() -> Record:
-            password = read_secret(Path(self.env["ACCESS_DATABASE_PASSWORD_FILE"]), name="password").text()
-            database = await Database.connect(self.env["ACCESS_DATABASE_URL"], password, size=1)
-            try:
-                return await _approved(database, person, number or secrets.randbelow(10**9) + 10**6)
-            finally:
-                await database.close()
-
-        return asyncio.run(made())
-
-    def fulfilled(self, record: Record) -> Mapping[str, Any]:
-        """What the reconciler's turn does with it."""
-        result = opening.fulfil(self.hand(), record)
-        self.told(record, lambda handover: handover.fulfilled(record.request.number, result))
-        return result
-
-    def failed(self, record: Record, why: str) -> None:
-        """What the reconciler's turn does with one that cannot take effect, so that no later turn opens it."""
-        self.told(record, lambda handover: handover.failed(record.request.number, why))
-
-    def told(self, record: Record, report: Callable[[Handover], Awaitable[bool]]) -> None:
-        """Say to the database what came of a request."""
-
-        async def say() -> None:
-            handover = await Handover.open(
-                DatabaseSettings(
-                    database_url=self.env["ACCESS_RECONCILER_DATABASE_URL"],
-                    database_password_file=Path(self.env["ACCESS_RECONCILER_DATABASE_PASSWORD_FILE"]),
-                ),
-                node="test",
-            )
-            await handover.take(record.request.number)
-            assert await report(handover)
-            await handover.close()
-
-        asyncio.run(say())
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "admin_sync", *words],
-            cwd=CHECKOUT, env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.env},
-            capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-
-    def brought_about(self) -> None:
-        """The realm of dev and the bundle are as the repository says."""
-        for words in (("apply", "--env", "dev"), ("bundle", "publish")):
-            done = self.run(*words, "--config", self.env["ADMIN_SYNC_CONFIG"])
-            assert done.returncode == 0, done.stderr
-
-    def post(self, service: str, path: str, tokens: Tokens, body: dict[str, Any] | None = None) -> httpx.Response:
-        bearer = {"Authorization": f"Bearer {tokens.access_token}"}
-        return httpx.post(f"{service}{path}", headers=bearer, json=body, trust_env=False, timeout=30)
-
-    def proof(self, record: Record, tokens: Tokens) -> httpx.Response:
-        return self.post(self.stack.urls["access"], f"/access/v1/break-glass/{record.request.id}/proof", tokens)
-
-    def release(self, proof: str, tokens: Tokens) -> httpx.Response:
-        return self.post(self.stack.urls["vault"], f"/v1/break-glass/dev/{ACCOUNT}/release", tokens, {"proof": proof})
-
-    def logged_in(self, released: str) -> PersonSession:
-        from admin_sync.break_glass.credential import Credential  # noqa: PLC0415
-        from identity.secret import Secret  # noqa: PLC0415
-
-        credential = Credential.read(Secret(released))
-        told = registration(self.env)
-        session = PersonSession(told, self.folder / secrets.token_hex(4), talk=Answering(credential, told.issuer))
-        session.log_in(store=Kind.FILE, wanted=Wanted(AssuranceLevel.AAL3))
-        return session
-
-    def allows(self, token: str, permission: str) -> bool:
-        """What the stack's OPA says about a token's claims."""
-        claims = json.loads(_decoded(token.split(".")[1]))
-        question = {"input": question_of(claims, permission, "dev")}
-        url = f"{self.stack.urls['opa']}/v1/data/tradepulse/authz/decision"
-        answer = httpx.post(url, json=question, trust_env=False)
-        return bool(answer.json()["result"]["allow"])
-
-
-def _decoded(part: str) -> bytes:
-    import base64  # noqa: PLC0415
-
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-async def _approved(database: Database, person: Person, number: int) -> Record:
-    async with database.transaction() as connection:
-        ledger = Ledger(connection, "test")
-        asked = (await ledger.now()).replace(microsecond=0)
-        request = Request(
-            number=number, kind="break_glass", requester=person.email, requester_account=person.id or "",
-            subject=person.email, payload={"account": ACCOUNT}, environments=("dev",),
-            justification="Nobody can log in any more, and trading has stopped.", asked_at=asked,
-            expires=asked + timedelta(minutes=50),
-        )  # fmt: skip
-        await ledger.insert(request, requester_person=person.email, subject_person=person.email)
-        await ledger.append(AuditEvent(event="request.submitted", outcome="success"), number=number)
-    async with database.transaction() as connection:
-        ledger = Ledger(connection, "test")
-        at = await ledger.now()
-        for name in APPROVERS:
-            voice = Approval(
-                person=name, by=name, account=f"account of {name}", capacity="security", hash=request.hash, at=at,
-                acr="aal2", auth_time=int(at.timestamp()), session="s", realm="dev",
-            )  # fmt: skip
-            await ledger.approve(number, voice)
-        await ledger.move(number, State.APPROVED, at=at, by=APPROVERS[-1])
-        await ledger.append(AuditEvent(event="request.approved", outcome="success"), number=number)
-        found = await ledger.find(number)
-    assert found is not None
-    return found
 
 
 @pytest.fixture
