@@ -84,6 +84,16 @@ def settings(layout: Layout, ports: Mapping[str, int], *, clients: Sequence[str]
         "ACCESS_RECONCILER_DATABASE_URL": f"postgresql://access_reconciler@{requests}",
         "ACCESS_RECONCILER_DATABASE_PASSWORD_FILE": str(secret("postgres-access_reconciler")),
         "ACCESS_ROSTER_FILE": str(layout.roster),
+        "ACCESS_METRICS_PAGES": ",".join(
+            f"{name}=http://{host}:{ports[service]}/metrics"
+            for name, host, service in (
+                ("Keycloak", "localhost", "management"),
+                ("workspace", "127.0.0.1", "workspace"),
+                ("vault worker", "127.0.0.1", "vault-worker"),
+                ("session broker", "127.0.0.1", "session-broker"),
+            )
+        ),
+        "ACCESS_REPORT_DIR": str(layout.state / "reports"),
         "VAULT_BIND": f"127.0.0.1:{ports['vault']}",
         "VAULT_WORKER_BIND": f"127.0.0.1:{ports['vault-worker']}",
         "VAULT_APPROVAL_KEYS_FILE": str(secret("access-approval.json")),

@@ -67,21 +67,21 @@ COUNTED: Final[Mapping[str, tuple[str, str]]] = {
 """Counters that are taken: the series that each feeds, and which of its labels stays."""
 
 LEVELS: Final[Mapping[str, str]] = {
-    "vault_credentials": "credentials",
-    "vault_credentials_expired": "credentials.expired",
-    "vault_credential_age_seconds_oldest": "token_age.oldest",
-    "vault_credential_age_seconds_mean": "token_age.mean",
-    "vault_key_age_seconds_oldest": "key_age.oldest",
-    "vault_keys": "keys",
-    "vault_keys_overdue": "keys.overdue",
-    "vault_key_rotation_seconds": "keys.allowed",
+    "vault_holdings/credentials": "credentials",
+    "vault_holdings/credentials_expired": "credentials.expired",
+    "vault_holdings/credential_age_seconds_oldest": "token_age.oldest",
+    "vault_holdings/credential_age_seconds_mean": "token_age.mean",
+    "vault_holdings/key_age_seconds_oldest": "key_age.oldest",
+    "vault_holdings/keys": "keys",
+    "vault_holdings/keys_overdue": "keys.overdue",
+    "vault_holdings/key_rotation_seconds": "keys.allowed",
     "vault_refresh_overdue_seconds": "refresh.overdue",
     "vault_refresh_failing": "refresh.failing",
     "vault_broker_circuits_open": "circuits.open",
 }
-"""Gauges that are taken, and what each is called here."""
+"""Gauges that are taken, by name or by name and label `what`, and what each is called here."""
 
-_NAMES: Final = (*(one.name for one in TIMED), *COUNTED, *LEVELS)
+_NAMES: Final = (*(one.name for one in TIMED), *COUNTED, *(name.partition("/")[0] for name in LEVELS))
 
 
 def samples(text: str) -> list[Sample]:
@@ -138,7 +138,8 @@ def grown(
 
 def levels(found: Sequence[Sample], *, step: int, environment: str) -> list[Level]:
     """What a service says is so now."""
-    return [Level(step, environment, LEVELS[name], value) for name, _, value in found if name in LEVELS]
+    told = [(f"{name}/{labels['what']}" if "what" in labels else name, value) for name, labels, value in found]
+    return [Level(step, environment, LEVELS[name], value) for name, value in told if name in LEVELS]
 
 
 def _more(before: Mapping[tuple[str, str], float], key: tuple[str, str], value: float) -> float:

@@ -9,6 +9,7 @@ asking.py     explain, who-can
 doctor.py     doctor; probes.py is what it looks at
 measuring.py  metrics
 monitoring.py monitor
+reporting.py  report auth-health
 linking.py    link
 bundle.py     bundle build, publish, freeze, thaw
 auditing.py   audit verify

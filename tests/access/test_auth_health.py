@@ -24,6 +24,10 @@ from admin_sync.auth_health.pulse import answers_of, cleaned
 from admin_sync.auth_health.report import report_of
 from admin_sync.auth_health.store import Summed
 from admin_sync.auth_health.targets import State, share, standings
+from admin_sync.commands.options import Options
+from admin_sync.commands.reporting import Form, auth_health
+from admin_sync.console import DONE, Console
+from admin_sync.errors import Misconfigured
 from identity import chart
 
 NOW = datetime.now(UTC)
@@ -129,11 +133,11 @@ workspace_request_seconds_count{page="/auth/callback"} 10
 workspace_request_seconds_sum{page="/auth/callback"} 4.0
 workspace_request_seconds_count{page="/"} 99
 workspace_logins_total{outcome="failure"} 1
-vault_keys_overdue 2
+vault_holdings{what="keys_overdue"} 2
 http_server_requests_seconds_count{uri="/realms/{realm}/protocol/{protocol}/token",method="POST"} 4
 http_server_requests_seconds_sum{uri="/realms/{realm}/protocol/{protocol}/token",method="POST"} 0.2
 http_server_requests_seconds_count{uri="/admin/realms/{realm}"} 7
-vault_keys NaN
+vault_holdings{what="keys"} NaN
 """
 
 
@@ -324,6 +328,42 @@ async def test_a_report_is_of_a_day_that_was_and_says_the_same_in_both_forms(
         f"auth-health-{NOW:%Y-%m-%d}.md",
     ]
     assert all(one.stat().st_mode & 0o777 == 0o600 for one in folder.iterdir())
+
+
+async def test_the_command_writes_the_report_as_the_operators_role(
+    access_world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audit = tmp_path / "iam_events.jsonl"
+    audit.write_bytes(text(*MIXED))
+    reading = collector(access_world, audit)
+    await reading.catch_up()
+    reading.close()
+    environ = {
+        "TRADEPULSE_ENVIRONMENT": "dev",
+        **{
+            name.replace("ACCESS_", "ACCESS_RECONCILER_"): value
+            for name, value in access_world.reconciler_settings.items()
+        },
+    }
+    day = NOW.date().isoformat()
+
+    def run(**more: Any) -> int:
+        return auth_health(Options(tmp_path, (), Console(), environ), day=day, **more)
+
+    assert await asyncio.to_thread(run) == DONE
+    assert "| Logins | 3 | 3 | 0 | 0 |" in capsys.readouterr().out
+    assert await asyncio.to_thread(run, shape=Form.JSON) == DONE
+    assert json.loads(capsys.readouterr().out)["whole"]["logins"] == 3
+    assert await asyncio.to_thread(run, out=tmp_path / "out") == DONE
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [
+        f"auth-health-{day}.html",
+        f"auth-health-{day}.md",
+    ]
+    for wrong in ("yesterday", "2020-01-01", (NOW.date() + timedelta(days=1)).isoformat()):
+        with pytest.raises(Misconfigured, match="--day"):
+            auth_health(Options(tmp_path, (), Console(), environ), day=wrong)
+    with pytest.raises(Misconfigured, match="ACCESS_RECONCILER_DATABASE_URL"):
+        auth_health(Options(tmp_path, (), Console(), {}), day=day)
 
 
 async def test_nobody_is_asked_twice_in_a_month_and_no_answer_leads_to_a_person(access_world: World) -> None:
