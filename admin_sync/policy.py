@@ -79,6 +79,7 @@ def policy_source(document: Document) -> PolicySource:
                 approve_connections=_approves(document, alias),
                 proactive_refresh=_stays(document, alias),
                 alert_routes=_alert_routes(document, alias),
+                usual_alerts=_usual_alerts(document, alias),
             )
             for alias, one in document.partners.partners.items()
         },
@@ -149,8 +150,7 @@ def _stays(document: Document, alias: str) -> bool:
 def _alert_routes(document: Document, alias: str) -> tuple[AlertRoute, ...]:
     """The partner's routes, each with the alerts it carries: its own list, or else the persona's."""
     partner = document.partners.partners[alias]
-    persona = document.partners.personas.get(partner.persona)
-    usual = frozenset(persona.alerts if persona is not None else ())
+    usual = _usual_alerts(document, alias)
     return tuple(
         AlertRoute(
             alerts=frozenset(route.alerts) if route.alerts is not None else usual,
@@ -160,6 +160,11 @@ def _alert_routes(document: Document, alias: str) -> tuple[AlertRoute, ...]:
         )
         for route in partner.alert_routes
     )
+
+
+def _usual_alerts(document: Document, alias: str) -> frozenset[str]:
+    persona = document.partners.personas.get(document.partners.partners[alias].persona)
+    return frozenset(persona.alerts if persona is not None else ())
 
 
 def fingerprint(document: Document, rules: Mapping[str, bytes] = MappingProxyType({})) -> str:

@@ -10,6 +10,7 @@ from identity.body import BodyLimit
 from identity.observed import HEADERS, Observed
 from identity.trace import TraceMiddleware
 from vault_api import openapi
+from vault_api.alerts import endpoints as alerts
 from vault_api.break_glass import endpoints as break_glass
 from vault_api.brokers import endpoints as brokers
 from vault_api.compliance import endpoints as compliance
@@ -54,6 +55,7 @@ def create_app(vault: Vault) -> FastAPI:
     app.include_router(linking.router)
     app.include_router(members.router)
     app.include_router(joining.router)
+    app.include_router(alerts.router)
     app.include_router(trail.router)
     app.include_router(simulation.router)
     app.include_router(health.router)

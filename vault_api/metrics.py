@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import Counter, Gauge, Histogram, generate_latest
 
 from identity.serving import registries
@@ -117,6 +119,13 @@ class Metrics:
         self.alerts = Counter(
             "vault_alerts", "Alerts to partners, by what came of them.", ("result",), registry=registry
         )
+        self.holdings = Gauge(
+            "vault_holdings",
+            "What is held over all partners: how many, and ages in seconds. What nobody measured yet is not there.",
+            ("what",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self.keys = Gauge(
             "vault_partners_with_keys",
             "Partners whose keys are in memory.",
@@ -133,6 +142,12 @@ class Metrics:
             known = self._answers[key] = (self.requests.labels(*key), self.seconds.labels(endpoint))
         known[0].inc()
         known[1].observe(seconds)
+
+    def held(self, figures: Mapping[str, float | None]) -> None:
+        """Says how much is held, and how old it is; what is None there is nothing of."""
+        for what, value in figures.items():
+            if value is not None:
+                self.holdings.labels(what).set(value)
 
     def bearer_tokens(self) -> dict[str, int]:
         """How many bearer tokens came to which result since the process started."""

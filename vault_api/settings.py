@@ -33,6 +33,8 @@ class VaultSettings(IdentitySettings, KmsSettings):
     """How far the audit file may fall behind the database before the vault says that it is not ready."""
     digest_dir: Path | None = Field(default=None, validation_alias="VAULT_DIGEST_DIR")
     """Where a worker puts each week's compliance digest; without it none is written."""
+    key_rotation_days: int = Field(default=90, ge=1, le=3650, validation_alias="VAULT_KEY_ROTATION_DAYS")
+    """How old the newest version of a partner's key may be before metrics and the dashboard call it overdue."""
     legacy_key_file: Path | None = Field(default=None, validation_alias="VAULT_LEGACY_KEY_FILE")
     """The earlier format's one key, 32 bytes in hex. With it the vault serves both formats as the phase says."""
     legacy_dwell: float = Field(default=10.0, ge=1, le=600, validation_alias="VAULT_LEGACY_DWELL_SECONDS")

@@ -23,6 +23,7 @@ from identity.outbound import client
 from identity.secret import SecretUnreadable, read_secret
 from identity.service_token import ServiceToken
 from identity.verify import TokenVerifier
+from vault_api.alerts.routes import AlertRoutes
 from vault_api.break_glass.custody import Custody
 from vault_api.break_glass.proof import ProofKeys
 from vault_api.break_glass.repository import CustodyRepository
@@ -77,6 +78,7 @@ class Vault:
     gate: Gate
     connections: ConnectionService
     brokers: Brokers
+    alerts: AlertRoutes
     leases: Leases
     legacy: Legacy | None
     members: MemberParts
@@ -211,6 +213,18 @@ async def _build(settings: VaultSettings, stack: AsyncExitStack) -> Vault:
         gate=gate,
         connections=connections,
         brokers=brokers,
+        alerts=AlertRoutes(
+            database,
+            catalog=brokers.catalog,
+            keyring=keyring,
+            trail=trail,
+            gate=gate,
+            policy=policy,
+            appended=pending.add,
+            environment=settings.environment,
+            development=settings.development,
+            mail=bool(settings.smtp),
+        ),
         leases=leases,
         legacy=legacy,
         members=open_members(

@@ -25,6 +25,7 @@ def entries(principal: Principal) -> tuple[Entry, ...]:
     for alias in sorted(principal.organizations):
         found.append(Entry(alias, "Connections", f"/partners/{alias}/connections"))
         found.append(Entry(alias, "Members", f"/partners/{alias}/members"))
+        found.append(Entry(alias, "Alerts", f"/partners/{alias}/alerts"))
         found.append(Entry(alias, "Audit trail", f"/partners/{alias}/audit"))
         found.append(Entry(alias, "First steps", f"/partners/{alias}/start"))
     if is_staff(principal):

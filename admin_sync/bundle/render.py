@@ -111,6 +111,7 @@ def _vault(source: PolicySource) -> dict[str, Json]:
             alias: {
                 "approve_connections": partner.approve_connections,
                 "proactive_refresh": partner.proactive_refresh,
+                "usual_alerts": sorted(partner.usual_alerts),
                 "alert_routes": [
                     {
                         "alerts": sorted(route.alerts),

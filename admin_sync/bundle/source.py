@@ -111,6 +111,7 @@ class Partner:
     approve_connections: bool = False
     proactive_refresh: bool = False
     alert_routes: tuple[AlertRoute, ...] = ()
+    usual_alerts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

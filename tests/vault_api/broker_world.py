@@ -179,7 +179,8 @@ def linking_policy(issuer: str, *, approving: frozenset[str], routes: tuple[Aler
         name: dataclasses.replace(
             partner,
             brokers=frozenset({"paper", "absent", "inside"}),
-            roles=frozenset({"partner-linker", "partner-approver"}),
+            roles=frozenset({"partner-linker", "partner-approver", "partner-teller"}),
+            usual_alerts=frozenset({"token_expiring"}),
             approve_connections=name in approving,
             alert_routes=routes,
         )
@@ -195,10 +196,12 @@ def linking_policy(issuer: str, *, approving: frozenset[str], routes: tuple[Aler
             **POLICY.permissions,
             "connection:approve": Permission(partner_scoped=True),
             "connection:revoke": Permission(partner_scoped=True),
+            "alert:manage": Permission(partner_scoped=True),
         },
         partner_roles={
             "partner-linker": PartnerRole(permissions=LINKER),
             "partner-approver": PartnerRole(permissions=frozenset({"connection:read", "connection:approve"})),
+            "partner-teller": PartnerRole(permissions=frozenset({"connection:read", "alert:manage"})),
         },
         partners=partners,
         brokers={

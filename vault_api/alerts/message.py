@@ -9,15 +9,22 @@ from email.message import EmailMessage
 
 import orjson
 
+TEST = "test"
+"""The kind of an alert that somebody asked for to see whether it arrives."""
+
 _TITLES = {
     "token_expiring": "A broker connection is about to stop working",
     "broker_disconnected": "A broker has to be connected again",
     "key_rotation": "Your key is being rotated",
+    "digest": "Your week in the vault",
+    TEST: "A test: alerts arrive here",
 }
 _NEXT = {
     "token_expiring": "Nothing has to be done yet. If it does not recover, connect the broker again in the workspace.",
     "broker_disconnected": "Connect the broker again in the workspace; the connection keeps its name.",
     "key_rotation": "Nothing has to be done.",
+    "digest": "The workspace's audit trail has every line of it.",
+    TEST: "Nothing has to be done. Somebody of your company asked for it in the workspace.",
 }
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import orjson
 import structlog
 
 from identity.audit.event import AuditEvent
+from identity.secret import Secret
 from vault_api.alerts.mail import Mails
-from vault_api.alerts.message import Alert
+from vault_api.alerts.message import TEST, Alert
+from vault_api.alerts.routes import OwnRoute, RouteStore, SecretGone
+from vault_api.alerts.schemas import EVERYTHING
 from vault_api.alerts.webhook import NotDelivered, Webhooks
 from vault_api.brokers.catalog import Catalog, CatalogUnavailable
 from vault_api.brokers.schemas import AlertRoute
@@ -40,6 +44,7 @@ class DeliverAlerts:
         self,
         *,
         claims: Claims,
+        routes: RouteStore,
         database: Database,
         catalog: Catalog,
         webhooks: Webhooks,
@@ -49,6 +54,7 @@ class DeliverAlerts:
         appended: Callable[[str], None],
     ) -> None:
         self._claims = claims
+        self._routes = routes
         self._database = database
         self._catalog = catalog
         self._webhooks = webhooks
@@ -74,9 +80,11 @@ class DeliverAlerts:
     async def _partner(self, claim: Claim) -> int:
         """Tries everything that is open for one partner; answers how many alerts are still open."""
         try:
-            routes = (await self._catalog.wishes(claim.partner)).alert_routes
+            wishes = await self._catalog.wishes(claim.partner)
         except CatalogUnavailable:
             return 1
+        routes: list[Way] = [_configured(one) for one in wishes.alert_routes]
+        routes += [_own(one, wishes.usual_alerts) for one in await self._routes.of(claim.partner)]
         rows = await self._database.rows("SELECT * FROM vault.open_alerts($1, $2)", claim.partner, _AT_ONCE)
         left, until = 0, time.monotonic() + _TURN_SECONDS
         failing: set[str] = set()
@@ -92,7 +100,7 @@ class DeliverAlerts:
                 raised_at=row["raised_at"],
             )
             settled = dict(zip(row["routes"], row["settled"], strict=True))
-            open_routes = [route for route in routes if route.carries(alert.kind) and not settled.get(route.name)]
+            open_routes = [route for route in routes if route.takes(alert) and not settled.get(route.name)]
             # A receiver that did not answer just now is asked again in the next turn, not with every alert.
             tried = {route.name: await self._tried(alert, route) for route in open_routes if route.name not in failing}
             failing |= {name for name, done in tried.items() if not done}
@@ -102,12 +110,12 @@ class DeliverAlerts:
                 left += 1
         return left + (1 if len(rows) == _AT_ONCE else 0)
 
-    async def _tried(self, alert: Alert, route: AlertRoute) -> bool:
+    async def _tried(self, alert: Alert, route: Way) -> bool:
         """Whether this route is through with this alert."""
         outcome: str | None = "delivered"
         try:
-            if route.webhook is not None and route.secret is not None:
-                await self._webhooks.deliver(alert, route.webhook, route.secret)
+            if route.webhook is not None:
+                await self._webhooks.deliver(alert, route.webhook, await self._secret(alert.partner, route))
             elif route.email is not None and self._mails.configured:
                 await self._mails.deliver(alert, route.email)
             else:
@@ -124,6 +132,40 @@ class DeliverAlerts:
         if outcome is not None:
             self._appended(alert.partner)
         return outcome is not None
+
+    async def _secret(self, partner: str, route: Way) -> Secret:
+        if route.own is None:
+            return self._webhooks.named(route.secret or "")
+        try:
+            return await self._routes.secret(partner, route.own)
+        except SecretGone as gone:
+            raise NotDelivered(gone.reason, final=gone.final) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A route of either kind: of the configuration, whose secret has a name, or the partner's own."""
+
+    name: str
+    alerts: frozenset[str]
+    email: str | None
+    webhook: str | None
+    secret: str | None = None
+    own: OwnRoute | None = None
+
+    def takes(self, alert: Alert) -> bool:
+        """Whether an alert goes this way. A test goes by the one route that it is about."""
+        if alert.kind == TEST:
+            return self.own is not None and alert.detail.get("route") == self.own.name
+        return alert.kind in self.alerts or EVERYTHING in self.alerts
+
+
+def _configured(route: AlertRoute) -> Way:
+    return Way(name=route.name, alerts=route.alerts, email=route.email, webhook=route.webhook, secret=route.secret)
+
+
+def _own(route: OwnRoute, usual: frozenset[str]) -> Way:
+    return Way(name=route.label, alerts=route.alerts or usual, email=route.email, webhook=route.webhook, own=route)
 
 
 def _label(outcome: str) -> str:

@@ -7,7 +7,7 @@ import time
 import httpx
 
 from identity.outbound import OutboundError, exchange
-from identity.secret import SecretUnreadable
+from identity.secret import Secret, SecretUnreadable
 from identity.webhook import headers
 from vault_api.alerts.message import Alert, body
 from vault_api.brokers.secrets import NamedSecrets
@@ -31,12 +31,19 @@ class Webhooks:
         self._http = http
         self._secrets = secrets
 
-    async def deliver(self, alert: Alert, url: str, secret: str) -> None:
-        """Posts the alert. Raises NotDelivered."""
+    def named(self, name: str) -> Secret:
+        """A secret of the configuration. Raises NotDelivered."""
+        try:
+            return self._secrets.read(name)
+        except SecretUnreadable:
+            raise NotDelivered("secret_unreadable") from None
+
+    async def deliver(self, alert: Alert, url: str, secret: Secret) -> None:
+        """Posts the alert, signed. Raises NotDelivered."""
         content = body(alert)
         try:
-            signed = headers(self._secrets.read(secret), f"msg_{alert.alert}", int(time.time()), content)
-        except (SecretUnreadable, ValueError):
+            signed = headers(secret, f"msg_{alert.alert}", int(time.time()), content)
+        except ValueError:
             raise NotDelivered("secret_unreadable") from None
         try:
             reply = await exchange(

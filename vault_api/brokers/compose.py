@@ -10,6 +10,7 @@ import httpx
 
 from identity.destination import guarded_client
 from vault_api.alerts.mail import Mails
+from vault_api.alerts.routes import RouteStore
 from vault_api.alerts.task import DeliverAlerts
 from vault_api.alerts.webhook import Webhooks
 from vault_api.brokers.catalog import Catalog
@@ -110,6 +111,7 @@ async def open_brokers(
         RevokeAtBroker(claims=claims, repository=links, catalog=catalog, client=client, keyring=keyring, trail=trail),
         DeliverAlerts(
             claims=claims,
+            routes=RouteStore(database, keyring),
             database=database,
             catalog=catalog,
             webhooks=Webhooks(outside, secrets),

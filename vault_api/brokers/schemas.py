@@ -68,6 +68,8 @@ class PartnerWishes(_Shape):
     proactive_refresh: bool = False
     """Whether open pages of its people stay logged in. A bundle of before does not say it."""
     alert_routes: tuple[AlertRoute, ...]
+    usual_alerts: frozenset[str] = frozenset()
+    """What the partner's persona is told where a route says nothing else."""
 
 
 class CatalogDocument(_Shape):

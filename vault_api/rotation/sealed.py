@@ -85,5 +85,6 @@ SEALED: Sequence[SealedTable] = (
         values={"verifier_sealed": "pkce_verifier"},
         within="state_hash",
     ),
+    SealedTable(name="alert_route", keys=("route",), values={"secret_sealed": "alert_secret"}),
     SealedTable(name="lease", keys=("lease",), values={"sealed": "lease_token"}),
 )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 
+from vault_api.alerts.routes import RouteStore
+from vault_api.alerts.weekly import TellDigest, TellRotations
+from vault_api.compliance.holdings import MeasureHoldings
 from vault_api.compliance.weekly import WeeklyDigest
 from vault_api.rotation.task import RotationTask
 from vault_api.rotation.turn import Turns
@@ -18,6 +22,11 @@ _log = structlog.get_logger("vault_api.worker")
 def tasks_of(vault: Vault) -> Sequence[Task]:
     """Every task, ready to run."""
     tasks: list[Task] = [*vault.brokers.tasks, vault.leases.keeper, vault.members.endings]
+    tasks.append(
+        MeasureHoldings(vault.database, vault.metrics, allowed=timedelta(days=vault.settings.key_rotation_days))
+    )
+    told = (vault.database, vault.brokers.catalog, RouteStore(vault.database, vault.keyring))
+    tasks += [TellDigest(*told), TellRotations(*told)]
     if vault.settings.digest_dir is not None:
         tasks.append(WeeklyDigest(vault.database, vault.settings.digest_dir))
     if vault.rotator is None:

@@ -6,6 +6,7 @@ partner.py     a partner's connections; linking.py: a new one; trail.py: the aud
 members.py     who belongs to a partner, and its first steps
 onboarding.py  partners as staff bring them in;   invitation.py: as those see it who are invited
 simulation.py  a partner's workspace as one of its members sees it;   presence.py: a page that stays open
+alerting.py    where a partner is told what
 auth_health.py how logins go, its reports, and the question after a login
 access.py      what somebody was granted; access_….py: asking, deciding, certification, emergencies
 """
@@ -22,6 +23,7 @@ from workspace.pages import (
     access_campaigns,
     access_emergencies,
     access_requests,
+    alerting,
     auth_health,
     home,
     invitation,
@@ -39,6 +41,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     partner.router,
     linking.router,
     trail.router,
+    alerting.router,
     members.router,
     invitation.router,
     onboarding.router,

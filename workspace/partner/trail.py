@@ -21,6 +21,8 @@ _WINDOWS: Final = 4
 
 READINGS: Final = frozenset(
     {
+        "alert.log.read",
+        "alert.routes.read",
         "audit.read",
         "connection.list",
         "credential.read",
@@ -34,6 +36,11 @@ READINGS: Final = frozenset(
 """Events of people who looked at something; there are so many that a page leaves them out unless asked."""
 
 WORDS: Final[Mapping[str, str]] = {
+    "alert.log.read": "Look at what was told",
+    "alert.route.drop": "Take an address for alerts away",
+    "alert.route.set": "Set an address for alerts",
+    "alert.routes.read": "Look at where alerts go",
+    "alert.test": "Send a test alert",
     "audit.read": "Read the audit trail",
     "connection.approve": "Approve a link",
     "connection.callback": "Come back from the broker",
