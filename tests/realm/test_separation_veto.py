@@ -230,6 +230,11 @@ def test_a_role_inside_a_partner_meets_those_of_the_platform_and_of_no_other_par
     with pytest.raises(Refused) as caught:
         apart.admin.put(f"{first}/groups/{desk}/members/{person}")
     assert "research-or-desk" in refusal(caught.value)
+    # Nor for a while: a role that is lent is a group below the role's.
+    lent = apart.admin.post(f"{first}/groups/{desk}/children", {"name": f"until-{int(time.time()) + 600}"})
+    with pytest.raises(Refused) as caught:
+        apart.admin.put(f"{first}/groups/{lent}/members/{person}")
+    assert "research-or-desk" in refusal(caught.value)
     apart.send("DELETE", f"users/{person}/role-mappings/realm", [apart.of_role("quant")])
     apart.admin.put(f"{first}/groups/{desk}/members/{person}")
     with pytest.raises(Refused):

@@ -186,6 +186,16 @@ def test_a_deputy_gives_nothing_that_outlasts_them(
     within = datetime.fromtimestamp(end, UTC).isoformat()
     given = vault.http.put(members_url(partner, member, "roles", ADMIN), headers=deputy, json={"until": within})
     assert given.status_code == 204
+    # Nor do they oust whom they stand in for.
+    boss = f"sub-{partner}"
+    for method, path, body in (
+        ("PUT", (boss, "roles", ADMIN), {"until": within}),
+        ("DELETE", (boss, "roles", ADMIN), None),
+        ("DELETE", (boss,), None),
+    ):
+        answer = vault.http.request(method, members_url(partner, *path), headers=deputy, json=body)
+        assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (409, "outlasts-own")
+    assert vault.http.delete(members_url(partner, member), headers=deputy).status_code == 204
 
 
 def test_a_lent_role_is_over_at_its_second_though_token_and_keycloak_still_have_it(

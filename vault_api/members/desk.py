@@ -128,11 +128,13 @@ class MemberDesk:
         async with self.gate.recording(admitted):
             limits.require_other(admitted.principal, account)
             limits.require_ahead(until, self.clock())
-            limits.require_within(until, limits.own_end(admitted.principal, partner, admitted.decision.reasons))
+            end = limits.own_end(admitted.principal, partner, admitted.decision.reasons)
+            limits.require_within(until, end)
             found = await self.known(admitted)
             member = next((one for one in found.members if one.id == account), None)
             if member is None or role not in found.roles:
                 raise not_found()
+            limits.require_not_above(member.roles, end, admitted.decision.reasons)
         await self.carry_out_giving(admitted, member, role, until)
 
     async def carry_out_giving(self, admitted: Admitted, account: Account, role: str, until: datetime | None) -> None:
@@ -183,6 +185,10 @@ class MemberDesk:
         member = next((one for one in found.members if one.id == account), None)
         if member is None:
             raise await self.gate.refused(admitted, not_found())
+        reasons = admitted.decision.reasons
+        async with self.gate.recording(admitted):
+            end = limits.own_end(admitted.principal, admitted.partner, reasons)
+            limits.require_not_above(member.roles, end, reasons)
         return member
 
     @asynccontextmanager

@@ -101,8 +101,10 @@ class Invitations:
         if given.first_name is None or given.last_name is None:
             raise invalid("an account needs a first and a last name")
         code = read_code(given.code.get_secret_value())
+        named = names.is_partner(partner) and is_name(invitation)
         event = AuditEvent(
             event="invitation.accept",
+            resource=f"partners/{partner}/invitations/{invitation}" if named else None,
             outcome="success",
             partner=partner,
             action="member:join",
@@ -112,10 +114,10 @@ class Invitations:
         taken = await self._take(partner, invitation, code, None, event)
         name = (given.first_name.strip(), given.last_name.strip())
         try:
+            found = await self._desk.directory.partner(partner)
             account = await self._desk.directory.make(
                 partner, str(taken.email), name, str(code), str(taken.role), taken.until
             )
-            found = await self._desk.directory.partner(partner)
         except (DirectoryRefused, DirectoryUnavailable) as error:
             raise await self._nothing(partner, invitation, event, error) from None
         await self._note(partner, taken, account.id, event)
@@ -130,8 +132,8 @@ class Invitations:
         event = caller.event("success", partner=partner, resource=_resource(partner, invitation, principal.email, None))
         taken = await self._take(partner, invitation, code, principal, event)
         try:
-            await self._desk.directory.give(partner, principal.subject, str(taken.role), taken.until)
             found = await self._desk.directory.partner(partner)
+            await self._desk.directory.give(partner, principal.subject, str(taken.role), taken.until)
         except (DirectoryRefused, DirectoryUnavailable) as error:
             raise await self._nothing(partner, invitation, event, error) from None
         await self._note(partner, taken, principal.subject, event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from identity.principal import Principal
@@ -32,6 +33,24 @@ def require_within(until: datetime | None, end: datetime | None) -> None:
             "Choose an end that is not behind the end of your own role.",
             extra={"errors": [{"location": "/until", "code": "longer_than_own"}], "own_end": end.isoformat()},
             reason="longer_than_own",
+        )
+
+
+def require_not_above(
+    held: Sequence[tuple[str, datetime | None]], end: datetime | None, reasons: tuple[str, ...]
+) -> None:
+    """Refuses to change those who may manage members for longer: a deputy does not oust whom they stand in for.
+
+    `held` are somebody's roles with their ends, `end` and `reasons` as for `own_end`. Raises Problem.
+    """
+    managing = {reason.removeprefix(_BY_PARTNER) for reason in reasons}
+    if end is not None and any(role in managing and (until is None or until > end) for role, until in held):
+        raise Problem(
+            409,
+            "outlasts-own",
+            "They administer the partner for longer than you do",
+            "Ask an administrator whose role has no end, or a later one.",
+            reason="outlasts_own",
         )
 
 
