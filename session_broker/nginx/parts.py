@@ -211,6 +211,7 @@ def http(site: Site) -> list[str]:
         "limit_req_status 429;",
         "limit_conn_status 429;",
         f"limit_req_zone $client zone=requests:10m rate={limits.rate}r/s;",
+        f"limit_req_zone $client zone=logins:10m rate={limits.logins}r/s;",
         "limit_conn_zone $client zone=connections:10m;",
         f'map $request_uri $odd_target {{ default 1; "~{CANONICAL}" 0; }}',
         f'map $request_method $odd_method {{ default 1; "~^(?:{METHODS})$" 0; }}',

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from session_broker.nginx import parts
-from session_broker.nginx.routes import BROKER, IDENTITY, Route, routes
+from session_broker.nginx.routes import BROKER, IDENTITY, PAGES, Route, routes, workspace_routes
 from session_broker.nginx.site import Site, Upstream
 
 HEALTH = "/health/live"
@@ -43,6 +43,8 @@ def upstreams(site: Site) -> dict[str, Upstream]:
     found = {BROKER: site.broker, **site.services}
     if site.identity is not None:
         found[IDENTITY] = site.identity
+    if site.workspace is not None:
+        found[PAGES] = site.workspace
     return found
 
 
@@ -50,7 +52,7 @@ def _http(site: Site) -> list[str]:
     lines = parts.http(site)
     for name, target in upstreams(site).items():
         lines += parts.upstream(name, target)
-    return lines + _stranger(site) + _server(site)
+    return lines + _stranger(site) + _server(site) + (_pages(site) if site.workspace is not None else [])
 
 
 def _stranger(site: Site) -> list[str]:
@@ -77,6 +79,22 @@ def _server(site: Site) -> list[str]:
     for name in site.services:
         inside += _check(site, name)
     for route in routes(site):
+        inside += _block(f"location {route.match}", _route(site, route))
+    return _block("server", inside)
+
+
+def _pages(site: Site) -> list[str]:
+    """The workspace's own host."""
+    inside = [
+        f"listen {site.listen}{_secure(site)};",
+        f"server_name {' '.join(site.workspace_names)};",
+        *_certificate(site),
+        *parts.tls(site),
+        *parts.server(site),
+        *_block("location /", [*parts.headers(site), parts.NOT_FOUND]),
+        *parts.named(site),
+    ]
+    for route in workspace_routes():
         inside += _block(f"location {route.match}", _route(site, route))
     return _block("server", inside)
 
@@ -122,6 +140,7 @@ def _route(site: Site, route: Route) -> list[str]:
         ]
     lines += [
         f"limit_req zone=requests burst={site.limits.burst} nodelay;",
+        *([f"limit_req zone=logins burst={site.limits.login_burst} nodelay;"] if route.logins else []),
         f"limit_conn connections {site.limits.connections};",
         *parts.forward(route.upstream, upstreams(site)[route.upstream]),
         *parts.ours(),

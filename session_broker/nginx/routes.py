@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from session_broker.nginx.site import Site
 
 BROKER = "session-broker"
+PAGES = "pages"
+"""The workspace, by a name that no service has: theirs are those of the session broker's access file."""
 IDENTITY = "keycloak"
 
 API_HEADERS = (
@@ -43,6 +45,26 @@ BROWSER_HEADERS = (
 )
 """What Keycloak's pages and protocol endpoints need."""
 
+PAGE_HEADERS = (
+    "Accept",
+    "Accept-Language",
+    "Content-Type",
+    "Cookie",
+    "HX-Current-URL",
+    "HX-Request",
+    "If-Modified-Since",
+    "If-None-Match",
+    "Origin",
+    "Referer",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-Fetch-User",
+    "Unattended",
+    "User-Agent",
+)
+"""What the workspace's pages need of a browser. No token is among it: the session is the cookie."""
+
 HIDDEN = ("X-TradePulse-Authorization", "X-TradePulse-Token", "X-TradePulse-Legacy-Token", "X-Powered-By", "Server")
 """Headers of answers that no client sees."""
 
@@ -68,6 +90,7 @@ class Route:
     headers:  request headers of the client that pass
     store:    whether clients and caches may keep answers as the upstream says
     sample:   a path that this route serves, for tests and documents
+    logins:   whether each request begins a login, of which a client may begin only so many
     """
 
     match: str
@@ -76,6 +99,7 @@ class Route:
     sample: str
     service: str = ""
     store: bool = False
+    logins: bool = False
 
 
 def routes(site: Site) -> Iterator[Route]:
@@ -88,6 +112,15 @@ def routes(site: Site) -> Iterator[Route]:
         yield Route(match=f"= {path}", upstream=BROKER, headers=BROKER_HEADERS, sample=path)
     if site.identity is not None:
         yield from _identity(f"/realms/{site.realm}")
+
+
+def workspace_routes() -> Iterator[Route]:
+    """Every route of the workspace's own host. Its health, its metrics and logouts of the realm are for inside."""
+    inside = "auth/backchannel-logout(?:/|$)|health(?:/|$)|metrics(?:/|$)"
+    yield Route(
+        match="= /auth/login", upstream=PAGES, headers=PAGE_HEADERS, sample="/auth/login", store=True, logins=True
+    )
+    yield Route(match=f"~ ^/(?!{inside})", upstream=PAGES, headers=PAGE_HEADERS, sample="/partners/acme", store=True)
 
 
 def _identity(realm: str) -> Iterator[Route]:

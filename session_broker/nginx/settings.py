@@ -27,6 +27,9 @@ class ProxySettings(BaseSettings):
     """`name=http://host:port`, separated by commas; the names are those of the session broker's access file."""
     keycloak_url: str = ""
     realm: str = ""
+    workspace_url: str = ""
+    workspace_names: Listed = Field(default=())
+    """Host names of the workspace, separated by commas; none of them may be one of `names`."""
     source: str = ""
     """The address from which Keycloak is called; give Keycloak the same as `--proxy-trusted-addresses`."""
     tls_certificate_file: Path | None = None
@@ -38,11 +41,12 @@ class ProxySettings(BaseSettings):
     rate: int = Field(default=50, ge=1, le=1_000_000)
     burst: int = Field(default=100, ge=1, le=1_000_000)
     connections: int = Field(default=64, ge=1, le=65_535)
+    logins: int = Field(default=2, ge=1, le=1_000_000)
     workers: int = Field(default=0, ge=0, le=256)
     sidecar: bool = False
     access_log: Path = Path("access.log")
 
-    @field_validator("names", "services", "balancers", mode="before")
+    @field_validator("names", "workspace_names", "services", "balancers", mode="before")
     @classmethod
     def _separated(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -65,10 +69,12 @@ class ProxySettings(BaseSettings):
             services={name: self._upstream(url) for name, url in map(_pair, self.services)},
             identity=self._upstream(self.keycloak_url) if self.keycloak_url else None,
             realm=self.realm,
+            workspace=self._upstream(self.workspace_url) if self.workspace_url else None,
+            workspace_names=self.workspace_names,
             source=self.source,
             tls=tls,
             balancers=self.balancers,
-            limits=Limits(rate=self.rate, burst=self.burst, connections=self.connections),
+            limits=Limits(rate=self.rate, burst=self.burst, connections=self.connections, logins=self.logins),
             workers=self.workers,
             sidecar=self.sidecar,
             access_log=self.access_log,

@@ -76,6 +76,7 @@ class Limits:
 
     rate, burst:   requests per second, and how many more at once before 429
     connections:   requests under way at once
+    logins:        logins that one client begins at the workspace in a second, and `login_burst` more at once
     body:          bytes of a request's body
     header:        bytes of one request header; a bearer token of 16 KiB fits with its name
     read_seconds:  how long a service may think
@@ -85,6 +86,8 @@ class Limits:
     rate: int = 50
     burst: int = 100
     connections: int = 64
+    logins: int = 2
+    login_burst: int = 30
     body: int = 65_536
     header: int = 20_480
     read_seconds: int = 30
@@ -103,6 +106,7 @@ class Site:
     listen:    `address:port`; without `tls` only a loopback address
     realm:     the one realm whose public pages are reachable; the administration of Keycloak never is
     broker:    the session broker; identity: Keycloak; services: by the name that the broker's access file has
+    workspace: the workspace, which has names of its own (`workspace_names`): its cookie belongs to a whole host
     source:    the address that the proxy calls Keycloak from, so that Keycloak believes forwarded addresses of it alone
     balancers: networks of load balancers before the proxy whose `X-Forwarded-For` is believed; none by default
     workers:   processes, 0 for one on each core
@@ -115,6 +119,8 @@ class Site:
     services: dict[str, Upstream] = field(default_factory=dict)
     identity: Upstream | None = None
     realm: str = ""
+    workspace: Upstream | None = None
+    workspace_names: tuple[str, ...] = ()
     source: str = ""
     tls: Tls | None = None
     balancers: tuple[str, ...] = ()
@@ -124,8 +130,10 @@ class Site:
     access_log: Path = Path("access.log")
 
     def __post_init__(self) -> None:
-        if not self.names or not all(_HOST.match(name) for name in self.names):
+        if not self.names or not all(_HOST.match(name) for name in (*self.names, *self.workspace_names)):
             raise SiteRefused("the proxy needs at least one host name, and only host names")
+        if (self.workspace is None) != (not self.workspace_names) or set(self.names) & set(self.workspace_names):
+            raise SiteRefused("the workspace and names of its own go together")
         if not all(_NAME.match(name) for name in self.services):
             raise SiteRefused("a service has a lower-case name such as vault")
         host, port = address(self.listen)
@@ -137,7 +145,7 @@ class Site:
             _network(network)
         if self.source:
             _network(f"{self.source}/{32 if '.' in self.source else 128}")
-        if self.sidecar and (self.identity or not self.services):
+        if self.sidecar and (self.identity or self.workspace or not self.services):
             raise SiteRefused("a sidecar has services and nothing else")
         if self.workers < 0:
             raise SiteRefused("workers is a number of processes, or 0 for one on each core")
