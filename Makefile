@@ -13,7 +13,7 @@ OPA := $$($(VENV)/python -m stack.opa)
 LOCK := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: images test-deploy help up down status logs reset demo install test test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session lock
+.PHONY: images test-deploy help up down status logs reset demo install test test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session bench-workspace lock
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,7 +78,7 @@ images: ## all container images of docker-compose.yml, from Debian and language 
 test-deploy: ## docker compose up, the main job through the proxy, attacks on the boundary, down (root, docker, images; 4-15 min)
 	$(VENV)/python -m stack.compose.rehearsal
 
-bench: bench-sync bench-vault bench-session ## every benchmark beside its peers (bench/README.md says which are wanted)
+bench: bench-sync bench-vault bench-session bench-workspace ## every benchmark beside its peers (bench/README.md says which are wanted)
 
 bench-sync: install ## a realm as code: ours and the peers that are here (SIZES=small,medium,large)
 	$(VENV)/python -m bench.sync --sizes $(or $(SIZES),small,medium)
@@ -88,6 +88,9 @@ bench-vault: install ## release, store and rotation beside OpenBao
 
 bench-session: install ## the door beside nginx alone and oauth2-proxy, Keycloak's logins and refreshes, faults under load
 	$(VENV)/python -m bench.session
+
+bench-workspace: install ## a login from the click to the page, a thousand of them, and what each page weighs
+	$(VENV)/python -m bench.workspace
 
 lock: install ## pin requirements/*.in again, with hashes
 	$(LOCK) --output-file requirements/product.txt requirements/product.in

@@ -69,6 +69,8 @@ WORDS: Final[Mapping[str, str]] = {
     "member.remove": "End a membership",
     "member.take": "Take a role away",
     "offers.read": "Look at what may be done",
+    "simulation.begin": "Begin to look as a member",
+    "simulation.end": "End looking as a member",
 }
 """What was done or tried, for people; the outcome stands beside it. Other events are shown by their names alone."""
 
