@@ -43,7 +43,7 @@ class Timed:
 
 
 TIMED: Final[Sequence[Timed]] = (
-    Timed("workspace_request_seconds", CALLBACK, {"page": frozenset({"/auth/callback"})}),
+    Timed("workspace_request_seconds", CALLBACK, {"page": frozenset({"callback"})}),
     Timed(
         "http_server_requests_seconds",
         REALM,

@@ -125,13 +125,13 @@ def test_a_line_that_comes_again_from_a_packed_file_counts_once_and_a_new_chain_
 
 METRICS = """
 # HELP workspace_request_seconds Time until a page is answered.
-workspace_request_seconds_bucket{page="/auth/callback",le="0.25"} 2
-workspace_request_seconds_bucket{page="/auth/callback",le="0.5"} 8
-workspace_request_seconds_bucket{page="/auth/callback",le="1.0"} 10
-workspace_request_seconds_bucket{page="/auth/callback",le="+Inf"} 10
-workspace_request_seconds_count{page="/auth/callback"} 10
-workspace_request_seconds_sum{page="/auth/callback"} 4.0
-workspace_request_seconds_count{page="/"} 99
+workspace_request_seconds_bucket{page="callback",le="0.25"} 2
+workspace_request_seconds_bucket{page="callback",le="0.5"} 8
+workspace_request_seconds_bucket{page="callback",le="1.0"} 10
+workspace_request_seconds_bucket{page="callback",le="+Inf"} 10
+workspace_request_seconds_count{page="callback"} 10
+workspace_request_seconds_sum{page="callback"} 4.0
+workspace_request_seconds_count{page="home"} 99
 workspace_logins_total{outcome="failure"} 1
 vault_holdings{what="keys_overdue"} 2
 http_server_requests_seconds_count{uri="/realms/{realm}/protocol/{protocol}/token",method="POST"} 4

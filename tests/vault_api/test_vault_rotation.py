@@ -442,6 +442,11 @@ OTHERS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "'d', '{}', 'ended', now(), now(), $2, 1, now() + interval '1 day')",
         (("ababababababababababab12", "lease_token"),),
     ),
+    "alert_route": (
+        "INSERT INTO vault.alert_route (partner, route, webhook, alerts, secret_sealed, key_version, set_by) "
+        "VALUES ($1, 'desk', 'https://x.example/hook', '{}', $2, 1, 's')",
+        (("desk", "alert_secret"),),
+    ),
 }
 """How a row gets into each of the other tables with something sealed in them, and the places of its values."""
 
@@ -466,13 +471,13 @@ async def test_whatever_is_sealed_is_moved_in_whichever_table_it_is(
     for statement, places in OTHERS.values():
         sealed = [seal(key, Place(partner, connection, kind, 1), b"kept") for connection, kind in places]
         await superuser.execute(statement, partner, *sealed)
-    assert await census(superuser, partner) == {1: 6}
+    assert await census(superuser, partner) == {1: 7}
     found = rotated(vault, world, partners=[partner], stages=["100%"])
-    assert (found["state"], found["rows"]) == ("completed", {"opened": 6, "moved": 6, "failed": 0})
-    assert await census(superuser, partner) == {2: 6}
+    assert (found["state"], found["rows"]) == ("completed", {"opened": 7, "moved": 7, "failed": 0})
+    assert await census(superuser, partner) == {2: 7}
     # And again, from where they are now: what was moved opens.
     again = rotated(vault, world, partners=[partner], stages=["100%"])
-    assert again["rows"] == {"opened": 6, "moved": 6, "failed": 0}
+    assert again["rows"] == {"opened": 7, "moved": 7, "failed": 0}
 
 
 def test_a_salt_more_than_readers_take_is_never_added(
