@@ -14,7 +14,7 @@ from workspace.pages.signed_in import Person
 from workspace.render import page
 from workspace.service import Workspace, workspace_of
 from workspace.session.sessions import Session
-from workspace.upstream.answer import Refused, ServiceAway, StepUpNeeded
+from workspace.upstream.answer import LoginNeeded, Refused, ServiceAway, StepUpNeeded
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,7 +34,7 @@ async def _asked(person: Session, here: Workspace) -> bool:
     try:
         async with asyncio.timeout(_PULSE_SECONDS):
             return bool((await here.access.get(person.token, "pulse")).get("due"))
-    except (ServiceAway, Refused, StepUpNeeded, TimeoutError):
+    except (ServiceAway, Refused, StepUpNeeded, LoginNeeded, TimeoutError):
         return False
 
 
