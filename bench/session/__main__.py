@@ -49,16 +49,17 @@ def main() -> int:
             issuer=made.settings["WORKFORCE_ISSUER"],
             audience=CLIENT,
         ) as opened:
-            rows += _doors(made, opened, people, secret=secret, arguments=arguments)
             try:
-                rows += _realm(made, people, arguments)
+                if not arguments.faults_only:
+                    rows += _doors(made, opened, people, secret=secret, arguments=arguments)
+                    rows += _realm(made, people, arguments)
             except (LoginFailed, RealmFailed) as problem:
                 # What was measured so far is not lost for it; the exit code says that something is missing.
                 _say(f"Keycloak's own figures are missing: {problem}")
                 missing = 1
             if not arguments.no_faults:
-                emails = [person.email for person in people[:20]]
-                told = asyncio.run(faults(made, opened.ours.url, emails, secret, seconds=arguments.fault_seconds))
+                some = people[:20]
+                told = asyncio.run(faults(made, opened.ours.url, some, secret, seconds=arguments.fault_seconds))
                 rows += _faults(told)
     versions = {
         "Keycloak": VERSION,
@@ -67,6 +68,8 @@ def main() -> int:
         "Python": sys.version.split()[0],
     }
     result = results.result(rows, versions)
+    if arguments.faults_only:
+        result = results.merged(results.read(arguments.out), result)
     results.write(arguments.out, result)
     plot.write(arguments.out.with_suffix(".svg"), result)
     print(table.text(table.cells(result)))  # noqa: T201
@@ -176,12 +179,16 @@ def _realm(made: World, people: Sequence[Person], arguments: argparse.Namespace)
 def _faults(told: Sequence[Fault]) -> Iterator[Row]:
     for fault in told:
         case = f"under load: {fault.name}"
-        _say(f"{case}: good {dict(fault.good)}, bad {dict(fault.bad)}, {fault.wrong} wrong, {fault.away:.1f} s")
+        _say(
+            f"{case}: good {dict(fault.good)}, bad {dict(fault.bad)}, {fault.wrong} wrong, {fault.away:.1f} s, "
+            f"{fault.kept} of {fault.sessions} sessions kept"
+        )
         yield _row(case, "requests with good tokens", "higher", float(fault.good.total()))
         yield _row(case, "of these not let in", "lower", float(fault.failed))
         yield _row(case, "s from the first of these to the last", "lower", fault.away)
         yield _row(case, "requests with bad tokens", "higher", float(fault.bad.total()))
         yield _row(case, "wrong acceptances", "lower", float(fault.wrong))
+        yield _row(case, f"of {fault.sessions} sessions kept", "higher", float(fault.kept))
 
 
 def _against(case: str, unit: str, better: Better, figures: Mapping[str, float | None], absent: str) -> Row:
@@ -222,6 +229,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="runs of each case; default: 2")
     parser.add_argument("--people", type=int, help="accounts; default: 120")
     parser.add_argument("--no-faults", action="store_true")
+    parser.add_argument("--faults-only", action="store_true", help="keep the other rows of the result file")
     parser.add_argument("--stack", default=DIRECTORY, help=f"state directory; default: {DIRECTORY}")
     parser.add_argument("--keep", action="store_true", help="leave the stack running")
     parser.add_argument("--out", type=Path, default=_FILE)

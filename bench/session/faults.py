@@ -2,7 +2,8 @@
 
 Good tokens are those of people of the workforce; bad ones are made of them (another signature, another payload, no
 algorithm, the provider next door, an internal token of another realm's shape). The upstream answers with what it saw,
-so an accepted bad token and a raw token that went on are both seen.
+so an accepted bad token and a raw token that went on are both seen. Whoever had logged in before refreshes their
+session when a phase is over: one that a crash cost is a person who has to log in again.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from dataclasses import dataclass, field
 import httpx
 
 from bench.session.provider import ProviderFailed, id_tokens
-from bench.session.world import World
+from bench.session.world import Person, World
+from stack.login import HttpLogin, Login
 
 _WORKERS = 6
+_SESSIONS = 10
 _PAUSE = 0.01
 
 
@@ -37,11 +40,35 @@ class Fault:
     wrong: int = 0
     away: float = 0.0
     """Seconds between the first and the last failure of a good token."""
+    sessions: int = 0
+    """How many people had a session before it."""
+    kept: int = 0
+    """How many of them could refresh it afterwards."""
 
     @property
     def failed(self) -> int:
         """Requests with good tokens that were not let in."""
         return sum(count for status, count in self.good.items() if status != "200")
+
+
+class Sessions:
+    """People who logged in once, and what they refresh with."""
+
+    def __init__(self, issuer: str, tokens: Sequence[str]) -> None:
+        self._url = f"{issuer}/protocol/openid-connect/token"
+        self._tokens = list(tokens)
+
+    def refresh(self) -> tuple[int, int]:
+        """How many there were, and how many could go on; those that could not are gone."""
+        before, kept = len(self._tokens), []
+        with httpx.Client(trust_env=False, timeout=30) as http:
+            for token in self._tokens:
+                form = {"grant_type": "refresh_token", "client_id": "tradepulse-cli", "refresh_token": token}
+                answer = http.post(self._url, data=form)
+                if answer.status_code == 200:
+                    kept.append(str(answer.json()["refresh_token"]))
+        self._tokens = kept
+        return before, len(kept)
 
 
 class Load:
@@ -134,9 +161,10 @@ def forgeries(token: str) -> list[str]:
     ]
 
 
-async def faults(world: World, url: str, emails: Sequence[str], secret: str, *, seconds: float) -> list[Fault]:
-    """Every phase in turn, each for so many seconds and until good tokens are let in again."""
-    issuer = world.settings["WORKFORCE_ISSUER"]
+async def faults(world: World, url: str, people: Sequence[Person], secret: str, *, seconds: float) -> list[Fault]:
+    """Every phase in turn, each for so many seconds and until good tokens are let in again. Raises LoginFailed."""
+    issuer, emails = world.settings["WORKFORCE_ISSUER"], [person.email for person in people]
+    sessions = Sessions(world.issuer, await asyncio.to_thread(_entered, world, people[:_SESSIONS]))
     load = Load(url, world.issuer)
     load.give(await id_tokens(issuer, emails, secret))
     found: list[Fault] = []
@@ -147,6 +175,7 @@ async def faults(world: World, url: str, emails: Sequence[str], secret: str, *, 
         ("the provider killed", lambda: _killed(world, "neighbours")),
         ("the session broker killed", lambda: _killed(world, "session-broker")),
         ("Keycloak killed", lambda: _killed(world, "keycloak")),
+        ("PostgreSQL killed", lambda: _killed(world, "postgres")),
     ]
     for name, begin in phases:
         found.append(load.begin(name))
@@ -156,8 +185,18 @@ async def faults(world: World, url: str, emails: Sequence[str], secret: str, *, 
             with suppress(httpx.HTTPError, ProviderFailed):
                 load.give(await id_tokens(issuer, emails, secret))
             await _well(load, issuer, emails, secret)
+        found[-1].sessions, found[-1].kept = await asyncio.to_thread(sessions.refresh)
     load.end()
     await running
+    return found
+
+
+def _entered(world: World, people: Sequence[Person]) -> list[str]:
+    """The refresh tokens of people who log in now."""
+    found = []
+    for person in people:
+        with HttpLogin(world.issuer, saved=person.factor) as driver:
+            found.append(driver.login(Login(person.email, person.password, acr="aal1")).refresh_token)
     return found
 
 

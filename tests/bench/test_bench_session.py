@@ -54,6 +54,7 @@ def test_a_fault_counts_who_was_kept_out_and_who_was_let_in() -> None:
     fault = Fault("nothing")
     fault.good.update({"200": 8, "503": 2})
     fault.bad.update({"401": 5})
+    fault.sessions, fault.kept = 10, 9
     assert fault.failed == 2
     told = {row.unit: row.ours for row in _faults([fault])}
-    assert (told["of these not let in"], told["wrong acceptances"]) == (2.0, 0.0)
+    assert (told["of these not let in"], told["wrong acceptances"], told["of 10 sessions kept"]) == (2.0, 0.0, 9.0)

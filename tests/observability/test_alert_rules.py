@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from admin_sync.access.metrics import Metrics as AccessMetrics
+from admin_sync.audit_reconcile.repeated import Tally as AuditTally
 from admin_sync.measures import MEASURES
 from admin_sync.measures.exposition import PREFIX
 from admin_sync.monitor.alert import KINDS
@@ -60,7 +61,7 @@ def exported() -> set[str]:
         b"".join(one.render() for one in (VaultMetrics(), BrokerMetrics(), AccessMetrics())) + WorkspaceMetrics().text()
     )
     ours = {line.split()[2] for line in text.decode().splitlines() if line.startswith("# TYPE")}
-    for tally in (Tally(), ReconcilerTally(every=1)):
+    for tally in (Tally(), ReconcilerTally(every=1), AuditTally()):
         ours |= {f"{one.name}_total" if one.type == "counter" else one.name for one in tally.registry.collect()}
     writer = (EXTENSION / "AuditWriter.java").read_text()
     [listed] = re.findall(r"METRICS\s*=\s*List\.of\(([^)]*)\)", writer)
