@@ -6,14 +6,14 @@ VENV := .venv/bin
 STACK := $(PYTHON) -m stack
 PYTEST := $(VENV)/python -m pytest
 # A module's tests stay in one process, because they share servers that its fixtures start. Most wait more than they
-# compute, so the unit tests get more processes than a small machine has cores.
-SIDE_BY_SIDE := --dist loadfile --numprocesses
+# compute, so there are more processes than a small machine has cores (tests/distribution.py).
+SIDE_BY_SIDE := -p tests.distribution --dist loadfile --numprocesses
 OPA := $$($(VENV)/python -m stack.opa)
 # uv reads the machine's own index settings; the lock files name packages and hashes, never a host.
 LOCK := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: images test-deploy help up down status logs reset demo install test test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session bench-workspace lock
+.PHONY: images test-deploy help up down status logs reset demo install test test-python test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session bench-workspace lock
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,10 @@ test: ## everything that must pass: lint, rules, Java, unit and integration test
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-policy
 	@$(MAKE) --no-print-directory test-java
-	@$(MAKE) --no-print-directory test-unit
-	@$(MAKE) --no-print-directory test-integration
+	@$(MAKE) --no-print-directory test-python
+
+test-python: install ## unit and integration tests side by side, so that one computes while another waits
+	$(PYTEST) $(SIDE_BY_SIDE) 4
 
 test-unit: install ## tests that need no Keycloak (some start PostgreSQL or OPA of their own)
 	$(PYTEST) $(SIDE_BY_SIDE) 4 -m "not integration"

@@ -33,7 +33,7 @@ from stack.up import Up
 def up(layout: Layout, arguments: argparse.Namespace) -> int:
     """Install, start, configure; on the first run tell the story once."""
     owner = known(arguments.owner) if arguments.owner else None
-    Up(layout, owner=owner).bring(arguments.only, without=arguments.without)
+    Up(layout, owner=owner, short_lived=arguments.short_lived).bring(arguments.only, without=arguments.without)
     if arguments.only or arguments.no_story:
         return 0
     told = layout.run / "story-told"
@@ -136,6 +136,9 @@ def main() -> int:
             command.add_argument("--only", nargs="+", default=(), metavar="SERVICE", help="these and what they need")
             command.add_argument("--without", nargs="+", default=(), metavar="SERVICE", help="all but these")
             command.add_argument("--no-story", action="store_true", help="do not tell the story on the first run")
+            command.add_argument(
+                "--short-lived", action="store_true", help="for minutes: what it holds may be lost with the machine"
+            )
             command.add_argument("--owner", type=int, metavar="PID", help="stop by itself when this process is gone")
         if name == "logs":
             command.add_argument("names", nargs="*", metavar="SERVICE")

@@ -57,6 +57,10 @@ JAVA_OPTIONS = (
     "--enable-native-access=ALL-UNNAMED",
 )
 
+QUICK = ("-XX:TieredStopAtLevel=1",)
+"""For a server that lives for minutes: it starts with half the computing, and what the better compiler would save later
+takes longer than that to come back."""
+
 KEPT_SECONDS = 24 * 3600
 """How long a build is kept after a stack was last started on it."""
 
@@ -147,10 +151,13 @@ def build(layout: Layout, commands: Commands) -> str | None:
     return None
 
 
-def service(layout: Layout, ports: Mapping[str, int], *, secrets: Mapping[str, str]) -> Service:
+def service(
+    layout: Layout, ports: Mapping[str, int], *, secrets: Mapping[str, str], short_lived: bool = False
+) -> Service:
     """The server as the supervisor runs it: Java itself, since kc.sh would stay in between as a shell.
 
-    secrets: environment variable -> file, for the database and the bootstrap service account
+    secrets:     environment variable -> file, for the database and the bootstrap service account
+    short_lived: whether it runs for minutes, as in tests
     """
     home = built_home(layout)
     port = ports["keycloak"]
@@ -174,6 +181,7 @@ def service(layout: Layout, ports: Mapping[str, int], *, secrets: Mapping[str, s
         command=(
             str(java()),
             *JAVA_OPTIONS,
+            *(QUICK if short_lived else ()),
             f"-Dkc.home.dir={home}",
             f"-Djboss.server.config.dir={home / 'conf'}",
             # The builds are shared by stacks; what a server writes is its own.

@@ -39,12 +39,14 @@ INSTALL = ("venv", "keycloak", "extension", "neighbours", "opa", "build")
 class Up:
     """The steps, for one layout.
 
-    owner: a process that the stack must not outlive (the test run that started it), if there is one
+    owner:       a process that the stack must not outlive (the test run that started it), if there is one
+    short_lived: no server has to warm up and no data to survive a power cut; a stack that was begun so stays so
     """
 
-    def __init__(self, layout: Layout, *, owner: Known | None = None) -> None:
+    def __init__(self, layout: Layout, *, owner: Known | None = None, short_lived: bool = False) -> None:
         self._layout = layout
         self._owner = owner
+        self._short_lived = short_lived
         self._commands = Commands()
         self._ports: dict[str, int] = {}
         self._roster: control.Roster | None = None
@@ -101,6 +103,10 @@ class Up:
         self._check()
         with locked(layout.run / "up.lock", wait=False):
             control.ensure(layout, owner=self._owner)
+            stays = layout.run / "short-lived"
+            if self._short_lived:
+                stays.touch()
+            self._short_lived = stays.exists()
             # A stack that runs keeps its ports; one that starts takes those it had, if they are still free.
             told = read_json(layout.run / "services.json").get("ports", {})
             # A service that the running stack does not know yet gets a port beside those in use.
@@ -137,7 +143,8 @@ class Up:
 
     def _postgres(self) -> str | None:
         layout = self._layout
-        cluster = postgres.cluster(layout.state / "postgres", self._ports["postgres"], python=layout.python)
+        place, settings = layout.state / "postgres", {"fsync": "off"} if self._short_lived else {}
+        cluster = postgres.cluster(place, self._ports["postgres"], python=layout.python, settings=settings)
         superuser = layout.secret(f"postgres-{postgres.SUPERUSER}").read_text().strip()
         if not cluster.initialised:
             cluster.initialise(superuser)
@@ -167,7 +174,9 @@ class Up:
         # Sources that somebody edits while the server starts do not change what runs.
         self._build = built_home(layout).name
         # A busy machine needs a minute for the schema; one that is stuck is not helped by waiting longer than this.
-        return self._started(keycloak.service(layout, self._ports, secrets=secrets), 300.0)
+        return self._started(
+            keycloak.service(layout, self._ports, secrets=secrets, short_lived=self._short_lived), 300.0
+        )
 
     def _migrate(self) -> str | None:
         layout = self._layout

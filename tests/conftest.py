@@ -144,7 +144,7 @@ def stack() -> Iterator[Stack]:
     with locked(layout.tools / f"{layout.state.name}.lock"):
         run_stack(layout, "reset")
         try:
-            run_stack(layout, "up", "--no-story", f"--owner={os.getpid()}", "--without", *ABSENT)
+            run_stack(layout, "up", "--no-story", "--short-lived", f"--owner={os.getpid()}", "--without", *ABSENT)
             yield _stack(layout)
         finally:
             run_stack(layout, "down")

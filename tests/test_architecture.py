@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ INDEX_OPTION = re.compile(r"--(?:extra-)?index-url[ =]+\S+://|--find-link[s][ =]
 """Ways to name a package registry. Which one to use is the machine's setting, not ours."""
 
 
-def files(*suffixes: str) -> list[Path]:
+@cache
+def committed() -> tuple[Path, ...]:
     """The files that are, or would be, committed."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -55,7 +57,18 @@ def files(*suffixes: str) -> list[Path]:
         check=True,
     ).stdout
     paths = (CHECKOUT / name for name in listed.split("\0") if name)
-    return sorted(path for path in paths if path.is_file() and (not suffixes or path.suffix in suffixes))
+    return tuple(sorted(path for path in paths if path.is_file()))
+
+
+def files(*suffixes: str) -> list[Path]:
+    """Those of them that end like this; all without an ending."""
+    return [path for path in committed() if not suffixes or path.suffix in suffixes]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """A module as Python understands it."""
+    return ast.parse(path.read_text(), str(path))
 
 
 def room(path: Path) -> str:
@@ -64,7 +77,7 @@ def room(path: Path) -> str:
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
     """Line and first name of every absolute import in a file."""
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -105,7 +118,7 @@ def test_no_module_is_named_after_nothing() -> None:
     managers = [
         f"{path.relative_to(CHECKOUT)}: {node.name}"
         for path in files(".py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef) and node.name.endswith("Manager")
     ]
     assert managers == []
@@ -115,7 +128,7 @@ def test_every_package_opens_with_a_page_about_itself() -> None:
     silent = [
         str(path.relative_to(CHECKOUT))
         for path in files(".py")
-        if path.name == "__init__.py" and room(path) != "tests" and not ast.get_docstring(ast.parse(path.read_text()))
+        if path.name == "__init__.py" and room(path) != "tests" and not ast.get_docstring(tree(path))
     ]
     assert silent == []
 

@@ -38,7 +38,7 @@ class Light:
 
     def up(self) -> None:
         """Bring it up; fails the test with what was printed if that fails."""
-        done = self.run("up", "--only", "postgres", "opa", f"--owner={os.getpid()}")
+        done = self.run("up", "--short-lived", "--only", "postgres", "opa", f"--owner={os.getpid()}")
         assert done.returncode == 0, done.stdout + done.stderr
 
     @property

@@ -35,6 +35,14 @@ def test_a_second_up_takes_seconds_and_keeps_every_process(light: Light) -> None
     assert (light.supervisor, light.pids) == before
 
 
+def test_a_short_lived_stack_stays_one_whoever_brings_it_up_again(light: Light) -> None:
+    light.up()
+    before = light.pids
+    assert light.run("up", "--only", "postgres", "opa", f"--owner={os.getpid()}").returncode == 0
+    assert light.pids == before
+    assert "fsync=off" in Path(f"/proc/{before['postgres']}/cmdline").read_text()
+
+
 def test_down_leaves_no_process_and_says_so_twice(light: Light) -> None:
     light.up()
     assert len(light.processes()) >= 4

@@ -19,9 +19,7 @@ def test_the_monitor_has_no_right_in_keycloak_and_neither_has_a_secret_of_anothe
     monitor = watching.monitor(layout, DEFAULTS, environment)
     reconciliation = watching.reconciliation(layout, DEFAULTS, environment)
     secrets = {
-        service.name: {
-            key for key, value in service.environment.items() if value.startswith(str(layout.secrets))
-        }
+        service.name: {key for key, value in service.environment.items() if value.startswith(str(layout.secrets))}
         for service in (monitor, reconciliation)
     }
     assert secrets["monitor"] == set()
