@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from admin_sync.access.kinds import class_of
 from admin_sync.access.rules import elsewhere
+from admin_sync.desired import realm_name
 from admin_sync.holdings import Way, closure, group_roles, groups
 from admin_sync.load.document import Document
 
@@ -36,7 +37,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything on offer, and where. `emergencies` are emergency accounts, open for `emergency_longest` at most."""
+    """Everything on offer, and where. `emergencies` are emergency accounts, open for `emergency_longest` at most; an
+    emergency code is for `bypass_longest`. `realms` are what environments are called in Keycloak."""
 
     environments: tuple[str, ...]
     roles: tuple[Offer, ...]
@@ -44,6 +46,8 @@ class Catalogue:
     rules: tuple[Rule, ...]
     emergencies: tuple[str, ...]
     emergency_longest: timedelta
+    bypass_longest: timedelta
+    realms: Mapping[str, str]
 
 
 def catalogue(document: Document, realm: str) -> Catalogue:
@@ -66,6 +70,8 @@ def catalogue(document: Document, realm: str) -> Catalogue:
         ),
         emergencies=tuple(document.policies.break_glass.accounts),
         emergency_longest=document.policies.break_glass.max_duration,
+        bypass_longest=document.policies.break_glass.mfa_bypass.max_duration,
+        realms={name: realm_name(document, name) for name in document.environments},
     )
 
 

@@ -21,6 +21,17 @@ _EXITS: Final[Mapping[int, int]] = {
 }
 _SECONDS: Final = 20.0
 
+_MISTAKES: Final[Mapping[str, str]] = {
+    "missing": "has to be given",
+    "extra_forbidden": "is unknown to the service; is this program older than it?",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
+    "datetime_from_date_parsing": "is no time such as 2027-01-31T18:00Z",
+    "datetime_parsing": "is no time such as 2027-01-31T18:00Z",
+    "timezone_aware": "needs an offset, such as the Z of 2027-01-31T18:00Z",
+}
+"""What a place of a body has that is wrong, by the code that the service names; others are said as they are."""
+
 
 class AccessProblem(AdminSyncError):
     """What the service answered instead of doing it; the text has its code, what is wrong and the next step."""
@@ -28,6 +39,11 @@ class AccessProblem(AdminSyncError):
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
         self.exit_code = exit_code
+
+    def hinted(self, code: str, hint: str) -> AccessProblem:
+        """The same with a next step, where it is the problem of that code."""
+        text = str(self)
+        return AccessProblem(f"{text} {hint}", self.exit_code) if text.startswith(f"{code}:") else self
 
 
 class AccessClient:
@@ -76,16 +92,30 @@ class AccessClient:
             raise AccessProblem("access-unreachable: the answer is not one of the access service", _FAILED)
         if reply.is_success:
             return told
-        raise AccessProblem(_said(told), _EXITS.get(reply.status_code, _FAILED))
+        raise AccessProblem(said(told), exit_code(reply.status_code))
 
 
-def _said(problem: Mapping[str, Any]) -> str:
-    """A problem in one line for each of its reasons."""
+def exit_code(status: int) -> int:
+    """What a program ends with whom a service answered so."""
+    return _EXITS.get(status, _FAILED)
+
+
+def said(problem: Mapping[str, Any]) -> str:
+    """A problem of one of our services in one line for each of its reasons, each with its stable code first."""
     code = str(problem.get("type", "")).rpartition(":")[2] or "refused"
     reasons = problem.get("reasons")
     if isinstance(reasons, list) and reasons:
         return "\n".join(f"{one.get('code')}: {one.get('detail')}" for one in reasons if isinstance(one, dict))
-    places = ", ".join(
-        ".".join(map(str, one.get("location", ()))) for one in problem.get("errors", ()) if isinstance(one, dict)
-    )
-    return f"{code}: {problem.get('detail', problem.get('title', ''))}{f' ({places})' if places else ''}"
+    mistakes = [_mistake(one) for one in problem.get("errors", ()) if isinstance(one, dict)]
+    if mistakes:
+        return f"{code}: {'; '.join(mistakes)}"
+    if code == "not-found":
+        return f"{code}: nothing of that name is anything of yours; see `admin-sync requests`"
+    return f"{code}: {problem.get('detail', problem.get('title', ''))}"
+
+
+def _mistake(one: Mapping[str, Any]) -> str:
+    place, code = one.get("location", ()), str(one.get("code", "invalid"))
+    steps = place.strip("/").split("/") if isinstance(place, str) else [str(step) for step in place]
+    named = ".".join(steps[1:] if steps[:1] == ["body"] else steps)
+    return f"{named or 'the request'} {_MISTAKES.get(code, code.replace('_', ' '))}"

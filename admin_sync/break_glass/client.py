@@ -10,18 +10,18 @@ from urllib.parse import quote
 
 import httpx
 
+from admin_sync.access.client import exit_code, said
 from admin_sync.break_glass.credential import Credential
-from admin_sync.console import FAILED, NOT_ALLOWED, REFUSED
+from admin_sync.console import FAILED
 from admin_sync.errors import AdminSyncError
 from identity.login import PersonAuth, PersonSession
 from identity.secret import Secret
 
 _TIMEOUT: Final = 15.0
-_ENDS: Final[Mapping[int, int]] = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_ALLOWED, 409: REFUSED, 422: REFUSED}
 
 
 class CallRefused(AdminSyncError):
-    """A service said no, or did not answer. The text ends with the problem's stable code."""
+    """A service said no, or did not answer. The text begins with the problem's stable code."""
 
     def __init__(self, text: str, code: int = FAILED) -> None:
         super().__init__(text)
@@ -35,6 +35,10 @@ class Responder:
         self._session = session
         self._access = access_url.rstrip("/")
         self._vault = vault_url.rstrip("/")
+
+    def offered(self) -> dict[str, Any]:
+        """What can be asked for: how long an account is open at most, and what the realms are called."""
+        return self._call(self._access, "GET", "/access/v1/catalogue", None)
 
     def ask(self, account: str, environment: str, why: str, until: datetime) -> dict[str, Any]:
         """Make the request; as the access service shows it."""
@@ -81,7 +85,5 @@ class Responder:
         if not isinstance(told, dict):
             raise CallRefused(f"{service} answered {answer.status_code} with something that is not ours")
         if not answer.is_success:
-            code = str(told.get("type", "no code")).rpartition(":")[2]
-            said = f"{told.get('title', 'refused')}: {told.get('detail', 'no detail')} [{code}]"
-            raise CallRefused(said, _ENDS.get(answer.status_code, FAILED))
+            raise CallRefused(said(told), exit_code(answer.status_code))
         return told

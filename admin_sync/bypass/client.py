@@ -5,7 +5,7 @@ Each makes a half of the code here, sends what recognises it, and gives the half
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,11 +25,15 @@ class Half:
 
 
 class BypassCalls:
-    """`realm_of` gives the realm of an environment. Every method raises AccessProblem and LoginFailed."""
+    """The calls of one person. Every method raises AccessProblem and LoginFailed."""
 
-    def __init__(self, service: AccessClient, realm_of: Callable[[str], str]) -> None:
+    def __init__(self, service: AccessClient) -> None:
         self._service = service
-        self._realm_of = realm_of
+        self._known: dict[str, Any] = {}
+
+    def longest(self) -> int:
+        """For how many seconds a code can be asked for."""
+        return int(self._offered()["bypass_longest"])
 
     def ask(self, subject: str, environment: str, why: str, until: datetime) -> Half:
         """Make the request; with the half that the person keeps."""
@@ -47,6 +51,15 @@ class BypassCalls:
     def find(self, request: str) -> Mapping[str, Any]:
         """A request, as the service shows it."""
         return self._service.get(f"/requests/{quote(request, safe='')}")
+
+    def _offered(self) -> dict[str, Any]:
+        if not self._known:
+            self._known = self._service.get("/catalogue")
+        return self._known
+
+    def _realm_of(self, environment: str) -> str:
+        # One that does not exist is the service's to refuse, with all that is wrong besides.
+        return str(self._offered()["realms"].get(environment, environment))
 
     def approve(self, found: Mapping[str, Any], said: str | None) -> Half:
         """Agree to a request as it was found, for security; with the half that is to be handed to the person."""

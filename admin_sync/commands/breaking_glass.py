@@ -13,8 +13,8 @@ import typer
 from admin_sync.commands.arguments import command, group
 from admin_sync.commands.login import LoginProblem
 from admin_sync.commands.options import Options
+from admin_sync.commands.requesting import needed
 from admin_sync.console import DONE, FAILED
-from admin_sync.desired import realm_name
 from admin_sync.errors import AdminSyncError, Misconfigured
 from admin_sync.settings import seconds
 
@@ -71,22 +71,20 @@ def seal(options: Options, *, accounts: Only = None) -> int:
 @command(app, "ask")
 def ask(options: Options, *, account: Account, why: Why, duration: Duration = None) -> int:
     """Ask for an account to be opened, in the environment of --env. Two of security have to agree."""
-    document = options.document()
-    environments = options.wanted(document)
-    if len(environments) != 1:
+    if len(set(options.environments)) != 1:
         raise Misconfigured("name one environment with --env: an account is opened in one at a time")
-    longest = document.policies.break_glass.max_duration
-    span = longest if duration is None else timedelta(seconds=seconds("--for", duration))
+    environment = options.environments[0]
+    asked = None if duration is None else seconds("--for", duration)
     with _responder(options) as responder:
-        made = responder.ask(account, environments[0], why, datetime.now(UTC) + span)
-    waiting = "; ".join(f"{one['capacity']}: {', '.join(one['who'])}" for one in made.get("waiting_for", ()))
+        span = timedelta(seconds=responder.offered()["emergency_longest"] if asked is None else asked)
+        made = responder.ask(account, environment, why, datetime.now(UTC) + span)
     _tell(
         options,
         made,
         [
-            f"{made['id']}: {account} in {environments[0]} until {made['expires']}",
-            f"approved by `admin-sync approve {made['id']}` of {waiting or 'nobody'}",
-            f"then `admin-sync break-glass open {made['id']}`",
+            f"{made['id']}: {account} in {environment} until {made['expires']}",
+            f"now `admin-sync approve {made['id']}` by {needed(made['waiting_for'])}",
+            f"then `admin-sync break-glass open {made['id']}` by you",
         ],
     )
     return DONE
@@ -98,10 +96,11 @@ def open_(options: Options, *, request: Request) -> int:
     from admin_sync.break_glass.client import CallRefused  # noqa: PLC0415
 
     with _responder(options) as responder:
+        realms = responder.offered()["realms"]
         credential, environment, account = responder.credential(request)
         try:
-            folder = _logged_in(options, credential, environment, request)
-        except (AdminSyncError, OSError) as problem:
+            folder = _logged_in(options, credential, realms[environment], request)
+        except (AdminSyncError, OSError, KeyError) as problem:
             # It was released and is lost with this process, so nothing may wait for its end.
             responder.close(request)
             raise CallRefused(f"{problem}; the opening is being closed, ask anew") from None
@@ -138,7 +137,7 @@ def status(options: Options) -> int:
     with _responder(options) as responder:
         found = responder.openings()
     red = [one for one in found if one["stage"] != "reviewed"]
-    _tell(options, {"openings": found, "red": len(red)}, [_line(one) for one in found] or ["nothing was ever opened"])
+    _tell(options, {"openings": found, "red": len(red)}, [_line(one) for one in found] or ["no opening that you have to do with"])
     return FAILED if red else DONE
 
 
@@ -151,20 +150,17 @@ def _not_open(kit: Any, environment: str, name: str) -> None:
         raise Misconfigured("it is open; close it first, and it is sealed anew by itself")
 
 
-def _logged_in(options: Options, credential: Credential, environment: str, request: str) -> Path:
+def _logged_in(options: Options, credential: Credential, realm: str, request: str) -> Path:
     """A session of the emergency account at its realm, in a folder that no other login uses."""
     from admin_sync.break_glass.login import Answering  # noqa: PLC0415
     from identity.login import Kind, LoginFailed, PersonSession, Wanted, folder, registration  # noqa: PLC0415
     from identity.principal import AssuranceLevel  # noqa: PLC0415
 
-    document = options.document()
-    url = options.environ.get("ADMIN_SYNC_KEYCLOAK_URL")
-    if not url:
-        raise Misconfigured("set ADMIN_SYNC_KEYCLOAK_URL: the account logs in at the realm of its environment")
-    issuer = f"{url.rstrip('/')}/realms/{realm_name(document, environment)}"
-    told = {"TRADEPULSE_OAUTH2_AUDIENCE": document.roles.realm.audience, **options.environ}
-    place = folder(told) / f"break-glass-{request}"
-    session = PersonSession(registration(told, issuer=issuer), place, talk=Answering(credential, issuer))
+    # On the server where the person themselves logged in, unless another one is named.
+    own = registration(options.environ).issuer.rpartition("/realms/")[0]
+    issuer = f"{(options.environ.get('ADMIN_SYNC_KEYCLOAK_URL') or own).rstrip('/')}/realms/{realm}"
+    place = folder(options.environ) / f"break-glass-{request}"
+    session = PersonSession(registration(options.environ, issuer=issuer), place, talk=Answering(credential, issuer))
     try:
         session.log_in(store=Kind.FILE, wanted=Wanted(AssuranceLevel.AAL3))
     except LoginFailed as failed:

@@ -12,11 +12,10 @@ import typer
 
 from admin_sync.commands.arguments import command, group
 from admin_sync.commands.options import Options
-from admin_sync.commands.requesting import access_service
+from admin_sync.commands.requesting import access_service, needed
 from admin_sync.console import DONE, NOT_ALLOWED, REFUSED
 from admin_sync.desired import realm_name
 from admin_sync.errors import AdminSyncError, Misconfigured
-from admin_sync.load.document import Document
 from admin_sync.settings import seconds
 
 if TYPE_CHECKING:
@@ -46,16 +45,14 @@ class NoCode(AdminSyncError):
 @command(app, "request")
 def request_(options: Options, *, why: Why, user: Subject = None, duration: Duration = None) -> int:
     """Ask for a code, in the environment of --env, and get the person's half of it. It is shown once."""
-    document = options.document()
-    environment = _one(options, document)
-    longest = document.policies.break_glass.mfa_bypass.max_duration
-    span = longest if duration is None else timedelta(seconds=seconds("--for", duration))
-    with _calls(options, document) as (calls, session):
+    environment = _one(options)
+    asked = None if duration is None else seconds("--for", duration)
+    with _calls(options) as (calls, session):
+        span = timedelta(seconds=calls.longest() if asked is None else asked)
         subject = user or session.who().email
         if not subject:
             raise Misconfigured("your login has no e-mail address; say with --user whom it is for")
         made = calls.ask(subject, environment, why, datetime.now(UTC) + span)
-    waiting = "; ".join(f"{one['capacity']}: {', '.join(one['who'])}" for one in made.request.get("waiting_for", ()))
     told = made.request
     _tell(
         options,
@@ -63,7 +60,7 @@ def request_(options: Options, *, why: Why, user: Subject = None, duration: Dura
         [
             f"{told['id']}: one login of {told['subject']} in {environment}, until {told['expires']}",
             f"your half of the code: {made.text}   (it is not shown again)",
-            f"the other half comes from whoever of security agrees; waiting for {waiting or 'nobody'}",
+            f"it takes {needed(told['waiting_for'])}; the other half comes from whoever of security agrees",
         ],
     )
     return DONE
@@ -72,8 +69,9 @@ def request_(options: Options, *, why: Why, user: Subject = None, duration: Dura
 @command(app, "approve")
 def approve(options: Options, *, request: Request, comment: Comment = None, yes: Yes = False) -> int:
     """Agree to a request for security, and get the half that you hand to the person. It is shown once."""
-    document = options.document()
-    with _calls(options, document) as (calls, _):
+    from admin_sync.access.client import AccessProblem  # noqa: PLC0415 - with an HTTP client that few commands need
+
+    with _calls(options) as (calls, _):
         found = calls.find(request)
         if found["kind"] != "mfa_bypass":
             raise NoCode(f"{request} is no bypass; agree to it with `admin-sync approve {request}`")
@@ -83,7 +81,12 @@ def approve(options: Options, *, request: Request, comment: Comment = None, yes:
                 raise Misconfigured("give --yes: without a terminal nobody can be asked")
             if not typer.confirm("Approve this?", err=True):
                 return REFUSED
-        made = calls.approve(found, comment)
+        try:
+            made = calls.approve(found, comment)
+        except AccessProblem as problem:
+            # It agrees for security, which hands a half over; whoever may speak as an owner alone has none.
+            hint = f"Owners of roles agree by `admin-sync approve {request}`."
+            raise problem.hinted("approval-not-needed", hint) from None
     told = made.request
     _tell(
         options,
@@ -100,8 +103,7 @@ def approve(options: Options, *, request: Request, comment: Comment = None, yes:
 @command(app, "status")
 def status(options: Options, *, person: Person) -> int:
     """Say what became of somebody's latest code, in the environment of --env."""
-    document = options.document()
-    found = _accounts(options, document).find(person)
+    found = _accounts(options).find(person)
     if found is None:
         raise NoCode(f"{person} never had a code there")
     _told(options, person, found)
@@ -112,38 +114,37 @@ def status(options: Options, *, person: Person) -> int:
 def withdraw(options: Options, *, person: Person, request: Request) -> int:
     """Close somebody's code at once, in the environment of --env. A session that it proved is ended by `offboard`,
     `bundle freeze`, or Keycloak's console."""
-    document = options.document()
-    found = _accounts(options, document).withdraw(person, request)
+    found = _accounts(options).withdraw(person, request)
     if found is None:
         raise NoCode(f"{person} has no code of {request} there")
     _told(options, person, found)
     return DONE
 
 
-def _one(options: Options, document: Document) -> str:
-    environments = options.wanted(document)
-    if len(environments) != 1:
+def _one(options: Options) -> str:
+    if len(set(options.environments)) != 1:
         raise Misconfigured("name one environment with --env: a code is for one login in one of them")
-    return environments[0]
+    return options.environments[0]
 
 
-def _accounts(options: Options, document: Document) -> Accounts:
+def _accounts(options: Options) -> Accounts:
     from admin_sync.bypass.account import Accounts  # noqa: PLC0415 - with an HTTP client that few commands need
     from admin_sync.keycloak.connection import Connection  # noqa: PLC0415
 
-    realm = realm_name(document, _one(options, document))
+    environment, document = _one(options), options.document()
+    realm = realm_name(document, environment)
     return Accounts(Connection(options.settings().account()), realm)
 
 
 @contextmanager
-def _calls(options: Options, document: Document) -> Iterator[tuple[BypassCalls, PersonSession]]:
+def _calls(options: Options) -> Iterator[tuple[BypassCalls, PersonSession]]:
     """The person at the keyboard, at the access service. Raises Misconfigured, LoginProblem and AccessProblem."""
     from admin_sync.bypass.client import BypassCalls  # noqa: PLC0415
     from identity.login import PersonSession, folder, registration  # noqa: PLC0415
 
     with access_service(options) as service:
         session = PersonSession(registration(options.environ), folder(options.environ))
-        yield BypassCalls(service, lambda environment: realm_name(document, environment)), session
+        yield BypassCalls(service), session
 
 
 def _told(options: Options, person: str, code: Code) -> None:

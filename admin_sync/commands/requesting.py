@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -227,6 +227,16 @@ def _lines(one: dict[str, Any]) -> list[str]:
     if one["reason"]:
         told.append(f"  {one['state']} by {one['changed_by']}: {one['reason']}")
     return [*told, f"  hash {one['hash']}"]
+
+
+def needed(needs: Sequence[Mapping[str, Any]]) -> str:
+    """Who has to agree, in one line: `2 of security (a@x.example, b@x.example)`."""
+    people: dict[tuple[str, tuple[str, ...]], int] = {}
+    for one in needs:
+        key = str(one["capacity"]), tuple(one["who"])
+        people[key] = people.get(key, 0) + 1
+    found = [f"{count} of {capacity} ({', '.join(who) or 'nobody'})" for (capacity, who), count in people.items()]
+    return " and ".join(found) or "nobody more"
 
 
 def _previewed(told: dict[str, Any]) -> list[str]:

@@ -41,7 +41,8 @@ def facts(principal: Principal, registration: Registration, *, now: float | None
         "assurance_level": principal.assurance_level.value,
         "acr": principal.acr,
         "amr": list(principal.amr),
-        "proved_ago": None if principal.auth_time is None else max(0, int(moment - principal.auth_time)),
+        # What an emergency code proved has no time: it is never fresh.
+        "proved_ago": max(0, int(moment - principal.auth_time)) if principal.auth_time else None,
         "roles": sorted(principal.groups),
         "partners": {alias: sorted(one.roles) for alias, one in sorted(principal.organizations.items())},
         "token_ends_in": max(0, int(principal.expires_at - moment)),

@@ -199,17 +199,27 @@ class Emergency(Bench):
 
     def a_minute_later(self) -> None:
         """What is kept and not confirmed was kept a minute earlier than it was."""
+        self._custody("UPDATE vault.break_glass SET kept_at = kept_at - interval '61 s' WHERE account = $1", ACCOUNT)
+
+    def released_to(self, record: Record) -> None:
+        """What the vault leaves when it has given the credential out."""
+        self._custody(
+            "WITH given AS (UPDATE vault.break_glass SET state = 'released' WHERE account = $1 AND environment = 'dev'"
+            " RETURNING environment, account, version) INSERT INTO vault.break_glass_release"
+            " (request, environment, account, version, subject) SELECT $2, g.*, $3 FROM given g",
+            ACCOUNT, record.request.id, record.request.requester_account,
+        )  # fmt: skip
+
+    def _custody(self, statement: str, *values: str) -> None:
         password = (Path(self.env["TRADEPULSE_STACK_DIR"]) / "secrets" / "postgres-postgres").read_text().strip()
 
-        async def moved() -> None:
+        async def done() -> None:
             url = self.env["VAULT_DATABASE_URL"].replace("vault_app@", "postgres@")
             connection = await asyncpg.connect(url, password=password)
-            await connection.execute(
-                "UPDATE vault.break_glass SET kept_at = kept_at - interval '61 s' WHERE account = $1", ACCOUNT
-            )
+            await connection.execute(statement, *values)
             await connection.close()
 
-        asyncio.run(moved())
+        asyncio.run(done())
 
     def asked_to_close(self, number: int, event: AuditEvent) -> None:
         """What the access service notes for somebody who wants an opening closed."""

@@ -66,13 +66,17 @@ def test_killed_anywhere_an_opening_opens_nothing_early_and_a_closing_leaves_not
     grants = emergency.repository.git.text("log", "--format=%H", "--grep", f"^Request: {record.request.id}$")
     assert len(grants.split()) == 1
 
+    emergency.released_to(record)
     asked = AuditEvent(event="break_glass.close_asked", outcome="success", actor=Asking().email)
     emergency.asked_to_close(number, asked)
     emergency.killed_before("lock")
-    for step, bound in (("change", True), ("keep", False), ("take", False), ("confirm", False), ("close", False)):
+    for step, bound, state in (
+        ("change", True, "released"), ("keep", False, "released"), ("take", False, "pending"),
+        ("confirm", False, "pending"), ("close", False, "sealed"),
+    ):  # fmt: skip
         emergency.killed_before(step)
         # The account is disabled by the first thing that a closing does, whatever else is left to be done.
-        assert not account.enabled(), step
+        assert (account.enabled(), emergency.held()[1]) == (False, state), step
         document = emergency.repository.document()
         assert any(one.subject.user == address(ACCOUNT) for one in document.bindings.bindings) is bound, step
         assert document.barred(address(ACCOUNT)) is not bound, step

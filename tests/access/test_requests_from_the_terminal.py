@@ -149,7 +149,7 @@ def test_a_request_goes_from_terminal_to_terminal(terminals: Terminals) -> None:
     # The same again, without a reason that says anything, and one's own yes.
     assert "already-asked" in terminals.run("mlops.one", *wanted, expect=5)
     short = ("request", "quant", "--why", "because", "--for", "8h", "--env", "dev")
-    terminals.run("mlops.one", *short, expect=3)
+    assert "justification is too short" in terminals.run("mlops.one", *short, expect=3)
     assert "own-request" in terminals.run("mlops.one", "approve", name, "--yes", expect=4)
     waiting = terminals.told("manager.one", "requests", "--view", "to-decide")["requests"]
     assert [(one["id"], one["may_decide"]) for one in waiting] == [(name, True)]
@@ -161,4 +161,29 @@ def test_a_request_goes_from_terminal_to_terminal(terminals: Terminals) -> None:
     assert "request-not-open" in terminals.run("owner.one", "deny", name, "--why", "Too late for a no.", expect=5)
     assert terminals.told("mlops.one", "cancel", name)["state"] == "cancelled"
     assert "group model-platform" in terminals.run("mlops.one", "grants")
-    assert "not-found" in terminals.run("trader.one", "requests", name, expect=3)
+    assert "not-found: nothing of that name" in terminals.run("trader.one", "requests", name, expect=3)
+
+
+def test_in_an_emergency_a_terminal_needs_no_copy_of_the_configuration(
+    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(terminals.home)
+    terminals.env["ADMIN_SYNC_VAULT_URL"] = "http://127.0.0.1:9"
+    opening = ("break-glass", "ask", "break-glass-1", "--why", "Nobody can log in any more.")
+    assert "name one environment" in terminals.run("platform.one", *opening, expect=3)
+    # Nobody asks two others to agree to what the vault would refuse them.
+    assert "not-a-responder" in terminals.run("mlops.one", *opening, "--env", "dev", expect=4)
+    assert "not-found" in terminals.run("mlops.one", "break-glass", "close", "REQ-000999", expect=3)
+    assert "no opening that you have to do with" in terminals.run("mlops.one", "break-glass", "status")
+
+    code = ("mfa-bypass", "request", "--user", at("mlops.one"), "--why", "The phone fell into the sea.", "--env", "dev")
+    asked = terminals.run("mlops.one", *code)
+    assert f"it takes 1 of security ({at('security.one')}, {at('security.two')}) and 1 of system_owner" in asked
+    name = asked.partition(":")[0]
+    # The command for security is none for an owner, and says which one is.
+    refused = terminals.run("owner.one", "mfa-bypass", "approve", name, "--yes", expect=5)
+    assert f"`admin-sync approve {name}`" in refused
+    half = asked.partition("your half of the code: ")[2].split()[0]
+    handed = terminals.run("security.one", "mfa-bypass", "approve", name, "--yes", "--comment", "Called her.")
+    assert half not in handed
+    assert terminals.told("owner.one", "approve", name, "--yes")["state"] == "approved"

@@ -48,6 +48,8 @@ class CatalogueShown(BaseModel):
     rules: tuple[RuleShown, ...]
     emergencies: tuple[str, ...] = Field(description="Emergency accounts")
     emergency_longest: int = Field(description="How long one is open, in seconds")
+    bypass_longest: int = Field(description="How long an emergency code may be used, in seconds")
+    realms: dict[str, str] = Field(description="What each environment's realm is called")
     sees_all: bool = Field(description="Whether you may list requests of everybody (audit:view)")
 
 
@@ -76,6 +78,8 @@ async def read_catalogue(caller: Person, access: Service) -> CatalogueShown:
         ),
         emergencies=found.emergencies,
         emergency_longest=int(found.emergency_longest.total_seconds()),
+        bypass_longest=int(found.bypass_longest.total_seconds()),
+        realms=dict(found.realms),
         sees_all=await access.desk.gate.allowed(caller, "audit:view"),
     )
 
