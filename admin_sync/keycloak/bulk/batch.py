@@ -19,7 +19,10 @@ from admin_sync.model import Json, Ref
 from admin_sync.refs import BINDING, CLIENT_ROLE, USER
 
 STAGE: Final = 400
-"""Operations in each transaction of a plan that does not fit in one: larger ones cost more for each operation."""
+"""Operations in each transaction of a plan that does not fit in one, where objects need nothing of each other."""
+
+MIXED: Final = 100
+"""The same of all other kinds: Keycloak looks at all that such a transaction holds after each operation."""
 
 INDEPENDENT: Final = frozenset({CLIENT_ROLE, USER, BINDING})
 """Kinds whose objects need nothing of others of their kind."""
@@ -81,8 +84,6 @@ class Batch:
         """
         most = capability.operations
         split = len(self.operations) > most
-        if split:
-            most = min(STAGE, most)
         encoded = [orjson.dumps(one.document()) for one in self.operations]
         runs: list[tuple[int, int, int]] = []
         for place, one in enumerate(self.operations):
@@ -95,6 +96,9 @@ class Batch:
         size = 0
         for start, end, bytes_ in runs:
             last = stages[-1] if stages else None
+            if split:
+                fit = STAGE if self.operations[start].ref.kind in INDEPENDENT else MIXED
+                most = min(fit, capability.operations)
             full = last is not None and (end - last.start > most or size + bytes_ > capability.bytes - _OVERHEAD)
             if split and start:
                 before, here = self.operations[start - 1].ref.kind, self.operations[start].ref.kind

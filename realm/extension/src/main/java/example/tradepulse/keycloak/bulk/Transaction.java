@@ -1,16 +1,21 @@
 package example.tradepulse.keycloak.bulk;
 
 import java.io.IOException;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import jakarta.persistence.EntityManager;
+import jakarta.persistence.FlushModeType;
 import jakarta.persistence.PersistenceException;
 import jakarta.ws.rs.WebApplicationException;
 import jakarta.ws.rs.core.Response;
 import org.keycloak.connections.jpa.JpaConnectionProvider;
+import org.keycloak.connections.jpa.support.EntityManagers;
 import org.keycloak.http.HttpRequest;
 import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.ModelDuplicateException;
@@ -38,6 +43,7 @@ final class Transaction {
     private final EntityManager database;
     private final KeycloakSession shown;
     private final AdminPermissionEvaluator rights;
+    private final Set<String> people = new HashSet<>();
 
     /**
      * @param session with a transaction of its own, its context set to {@code realm}
@@ -58,9 +64,8 @@ final class Transaction {
     /** What each operation created, null where it created nothing. Throws Refusal. */
     String[] run(Batch batch) {
         Placeholders placeholders = new Placeholders(batch, new Directory(session, realm, rights)::find);
-        for (Operation operation : batch.operations()) {
-            carryOut(operation, placeholders);
-            stopIfAbandoned();
+        for (Round round : Round.of(batch.operations())) {
+            carryOut(round, placeholders);
         }
         flush();
         stopIfAbandoned();
@@ -69,6 +74,49 @@ final class Transaction {
             throw Refusal.of(409, "conflict", "Keycloak gave the batch up as a whole; its log says more");
         }
         return placeholders.created();
+    }
+
+    private void carryOut(Round round, Placeholders placeholders) {
+        Runnable work = () -> {
+            for (Operation operation : round.operations()) {
+                carryOut(operation, placeholders);
+                stopIfAbandoned();
+            }
+        };
+        if (!round.unseen()) {
+            work.run();
+            return;
+        }
+        // Begins with a flush. Until it ends, Keycloak leaves out most of its own, and queries make none by themselves.
+        known(() -> EntityManagers.runInBatch(session, work, false));
+        flush();
+        forgetGrants();
+    }
+
+    /** What Keycloak does itself outside that mode: a grant that stays in the session is in the way when its person goes. */
+    private void forgetGrants() {
+        if (people.isEmpty()) {
+            return;
+        }
+        for (String grants : List.of("UserRoleMappingEntity", "UserGroupMembershipEntity")) {
+            database.createQuery("select m from " + grants + " m where m.user.id in :people", Object.class)
+                    .setFlushMode(FlushModeType.COMMIT)
+                    .setParameter("people", people)
+                    .getResultList()
+                    .forEach(database::detach);
+        }
+        people.clear();
+    }
+
+    /** Whose account an operation was about. */
+    private void note(String path, String created) {
+        String[] parts = path.split("/");
+        if (parts[0].equals("users")) {
+            String person = parts.length > 1 ? Paths.decoded(parts[1]) : created;
+            if (person != null) {
+                people.add(person);
+            }
+        }
     }
 
     private void carryOut(Operation operation, Placeholders placeholders) {
@@ -90,7 +138,9 @@ final class Transaction {
                 compare(operation, path);
             }
             JsonNode body = placeholders.resolved(operation, operation.body());
-            placeholders.created(operation, created(operation, answer(operation.method(), path, operation.query(), body)));
+            String id = created(operation, answer(operation.method(), path, operation.query(), body));
+            placeholders.created(operation, id);
+            note(path, id);
         } catch (WebApplicationException refused) {
             int status = refused.getResponse().getStatus();
             if (!operation.tolerate().contains(status)) {
@@ -152,9 +202,14 @@ final class Transaction {
     }
 
     private void flush() {
+        known(database::flush);
+    }
+
+    /** Does what tells the database; what it refuses then may be of any operation before. */
+    private static void known(Runnable telling) {
         try {
-            database.flush();
-        } catch (PersistenceException conflict) {
+            telling.run();
+        } catch (PersistenceException | ModelException conflict) {
             throw Refusal.of(409, "conflict", "the database refused the batch as a whole; somebody else may have changed the realm");
         }
     }
