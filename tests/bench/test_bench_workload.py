@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from admin_sync.check import checked
+from admin_sync.desired import Facts, desire
+from admin_sync.model import Current, index
+from admin_sync.refs import BINDING
 from bench import measure, plot, results, table
 from bench.results import ResultInvalid, Row
 from bench.sync.formats import hcl, iam, kcadm, kcc
@@ -83,6 +86,15 @@ def test_every_tool_is_given_the_same_objects(tmp_path: Path) -> None:
     }
     script = (tmp_path / "apply.sh").read_text()
     assert script.count('"$KCADM"') == 1 + SMALL.roles + SMALL.groups + 6 * SMALL.clients + 3 * SMALL.users
+
+
+def test_ours_gives_every_grant_at_once_as_the_peers_do(tmp_path: Path) -> None:
+    """A grant that waits (for a second factor, for a login) would make a first apply shorter than it is."""
+    iam.write(workload(SMALL, "bench-dev"), tmp_path)
+    nothing = Current("bench-dev", exists=False, resources=index(()))
+    desired = desire(checked(tmp_path, {}), "dev", nothing, Facts())
+    assert desired.pending == ()
+    assert sum(1 for ref in desired.resources if ref.kind == BINDING) == 3 * SMALL.users
 
 
 def test_a_result_without_a_reason_for_what_is_missing_is_refused() -> None:

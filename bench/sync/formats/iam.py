@@ -19,7 +19,7 @@ assurance:
 access_requests:
   default: {approvals: [manager], max_duration: 90d}
   elevated: {roles: [], approvals: [manager], max_duration: 8h}
-  mfa_before_grant: true
+  mfa_before_grant: false
   approvers: {manager: {from: hr_roster}}
 certification: {every: 90d, stale_after: 90d, orphan: not_in_hr_roster}
 service_accounts: {static_secrets: forbidden}
