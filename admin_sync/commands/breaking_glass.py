@@ -137,7 +137,8 @@ def status(options: Options) -> int:
     with _responder(options) as responder:
         found = responder.openings()
     red = [one for one in found if one["stage"] != "reviewed"]
-    _tell(options, {"openings": found, "red": len(red)}, [_line(one) for one in found] or ["no opening that you have to do with"])
+    lines = [_line(one) for one in found] or ["no opening that you have to do with"]
+    _tell(options, {"openings": found, "red": len(red)}, lines)
     return FAILED if red else DONE
 
 
