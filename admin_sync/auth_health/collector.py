@@ -37,6 +37,8 @@ _AT_ONCE: Final = 50_000
 """Lines of one turn."""
 _MOST: Final = 8 * 1024 * 1024
 _PATIENCE: Final = 5.0
+_ASKED: Final = {"Accept": "text/plain"}
+"""Keycloak gives its metrics to nobody who asks for another kind."""
 _PROBLEM: Final = "does not answer"
 
 _log = structlog.get_logger("admin_sync.auth_health")
@@ -136,7 +138,7 @@ class Collector:
         now = step_of(time.time())
         for name, url in self._pages.items():
             try:
-                reply = await exchange(self._http, "GET", url, max_bytes=_MOST, timeout=_PATIENCE)
+                reply = await exchange(self._http, "GET", url, headers=_ASKED, max_bytes=_MOST, timeout=_PATIENCE)
                 problem = None if reply.status == 200 else f"answers {reply.status}"
             except (OutboundError, httpx.InvalidURL):
                 problem = _PROBLEM

@@ -175,7 +175,12 @@ class _Of:
     def times(self, series: str) -> Times:
         found = self.labels(series)
         count = found[scraped.SUM]
-        below = {float(name.removeprefix("le:")): n for name, n in found.items() if name.startswith("le:")}
+        below: dict[float, int] = {}
+        if any(name.startswith("le:") for name in found):
+            # A bound that nothing new came under has no row.
+            under = 0
+            for bound in scraped.BOUNDS:
+                under = below[bound] = max(under, found[f"le:{bound:g}"])
         mean = round(self._seconds.get(series, 0.0) / count, 4) if count else None
         return Times(count, mean, quantile(0.95, count, below))
 

@@ -150,6 +150,9 @@ def test_metrics_count_by_what_became_more_and_a_restart_begins_at_zero() -> Non
     assert found.callback.p95 == 0.875
     assert (found.realm.count, found.realm.mean) == (4, 0.05)
     assert found.returned_failed == 1
+    slow = {("latency.callback", "all"): 1.0, ("latency.callback", "le:1"): 1.0, ("latency.callback", "le:10"): 1.0}
+    alone = summary.totals(rows(*scraped.grown({}, slow, step=step_of(NOW), environment="dev")))
+    assert alone.callback.p95 == 0.975, "between the last bound that nothing came under and the first that it did"
     assert list(scraped.grown(standing, standing, step=0, environment="dev")) == []
     smaller = {("returned", "failure"): 3.0}
     assert list(scraped.grown({("returned", "failure"): 9.0}, smaller, step=0, environment="dev")) == [
@@ -200,7 +203,8 @@ def page_of_metrics() -> Iterator[tuple[str, list[str]]]:
 
         def do_GET(self) -> None:
             content = shown[0].encode()
-            self.send_response(200 if content else 503)
+            # As Keycloak does, which has no other kind to give.
+            self.send_response(200 if "text/plain" in self.headers.get("Accept", "") else 406)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
