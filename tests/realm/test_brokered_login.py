@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import orjson
 import pytest
 
 from stack.login import HttpLogin, Login, LoginFailed, SavedFactor
+from stack.login.forms import PageReader
+from stack.login.oidc import AuthorizationRequest, Redirect
 
 if TYPE_CHECKING:
-    from stack.login.forms import PageReader
     from tests.realm.conftest import Person, Realm
 
 pytestmark = pytest.mark.integration
@@ -98,3 +101,22 @@ def test_an_account_is_linked_by_its_owner_with_password_and_factor(
         assert [link["identityProvider"] for link in linked] == ["mock"]
     finally:
         realm.admin.delete(f"{realm.path}/users/{person.id}/federated-identity/mock")
+
+
+def test_what_one_person_proved_is_not_proved_by_the_next_one_whom_a_provider_brings_in_the_same_login(
+    realm: Realm, newcomer: str, app_holder: tuple[Person, SavedFactor]
+) -> None:
+    person, app = app_holder
+    theirs = Login(newcomer, "", acr="aal2", provider="mock")
+    with brokered(realm, newcomer) as driver:
+        driver.login(theirs)
+        assert driver.factor.secret, "the other one has a factor of their own"
+    with brokered(realm, newcomer, SavedFactor(secret=app.secret)) as driver, Redirect() as redirect:
+        driver.login(person.again(acr="aal2"))
+        request = AuthorizationRequest(realm.issuer, "tradepulse-cli", redirect, replace(theirs, provider=None))
+        page = PageReader(driver._http.get(f"{request.url}&prompt=login").text)
+        known = parse_qs(urlsplit(page.forms["kc-form-login"].action).query)
+        kept = {name: known[name][0] for name in ("client_id", "tab_id", "session_code", "client_data")}
+        driver.factor.secret = None
+        with pytest.raises(ValueError, match="no authenticator app"):
+            driver._walk(f"{realm.issuer}/broker/mock/login?{urlencode(kept)}", redirect, theirs)

@@ -6,6 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from stack.login import BrowserLogin, LoginFailed
@@ -212,13 +213,24 @@ def test_no_factor_by_sms_voice_or_mail_exists(realm: Realm) -> None:
     assert not actions["VERIFY_EMAIL"]["enabled"]
 
 
-def test_guessing_passwords_locks_the_account_for_a_while(realm: Realm, app_holder: tuple[Person, SavedFactor]) -> None:
+def test_guessing_passwords_locks_the_account_for_a_while_and_ends_no_session(
+    realm: Realm, app_holder: tuple[Person, SavedFactor]
+) -> None:
     person, app = app_holder
-    try:
-        for _ in range(2):
-            with realm.forms() as driver, pytest.raises(LoginFailed):
-                driver.login(type(person.again())(person.email, "not the password"))
-        with realm.forms(app) as driver, pytest.raises(LoginFailed):
-            driver.login(person.again())
-    finally:
-        realm.admin.delete(f"{realm.path}/attack-detection/brute-force/users/{person.id}")
+    with realm.forms(app) as inside:
+        before = inside.login(person.again(acr="aal1"))
+        try:
+            for _ in range(2):
+                with realm.forms() as driver, pytest.raises(LoginFailed):
+                    driver.login(type(person.again())(person.email, "not the password"))
+            with realm.forms(app) as driver, pytest.raises(LoginFailed):
+                driver.login(person.again())
+            # Anybody can lock anybody out; that must not stop who is at work. A new proof is another matter.
+            form = {"grant_type": "refresh_token", "client_id": "tradepulse-cli", "refresh_token": before.refresh_token}
+            assert httpx.post(f"{realm.issuer}/protocol/openid-connect/token", data=form).status_code == 200
+            inside.login(person.again(acr="aal1"))
+            assert inside.visited == []
+            with pytest.raises(LoginFailed):
+                inside.login(person.again(acr="aal2"))
+        finally:
+            realm.admin.delete(f"{realm.path}/attack-detection/brute-force/users/{person.id}")

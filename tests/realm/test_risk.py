@@ -319,6 +319,26 @@ def test_a_running_session_is_asked_once_in_an_odd_network_and_refused_in_a_barr
     assert risk.told(person.email) == [*[("network_listed", "step_up")] * 2, ("network_listed", "deny")]
 
 
+def test_an_impersonated_session_proves_no_level_and_is_judged_by_its_network_and_not_by_the_impersonators_device(
+    realm: Realm, risk: Risk, holder: tuple[Person, SavedFactor]
+) -> None:
+    person, _ = holder
+    risk.decide_by({"new_device": "step_up", **risk.networks()})
+    keycloak = realm.issuer.partition("/realms/")[0]
+    with risk.driver() as driver:
+        place = f"{keycloak}/admin/realms{realm.path}/users/{person.id}/impersonation"
+        begun = driver._http.post(place, json={}, headers={"Authorization": f"Bearer {realm.admin.bearer()}"})
+        assert begun.status_code == 200
+        assert any(cookie.name == "KEYCLOAK_IDENTITY" for cookie in driver._http.cookies.jar)
+        # Every client of ours asks for a level, and whoever acts as somebody else has proved none as them.
+        assert silently(driver, person) == "login_required"
+        assert risk.told(person.email) == []
+        at(driver, ELSEWHERE)
+        assert silently(driver, person) == "login_required"
+        risk.lines(person.email)
+    assert risk.told(person.email) == [("network_listed", "step_up")]
+
+
 def test_failed_factors_close_the_account_for_a_while_though_the_password_is_right(
     realm: Realm, risk: Risk, holder: tuple[Person, SavedFactor]
 ) -> None:
