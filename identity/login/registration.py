@@ -21,6 +21,7 @@ class Registration:
     issuer:    the realm's URL, exactly as tokens name it; https, or http on this host
     client_id: a client whose redirect URI is `http://127.0.0.1/callback`, on any port
     audience:  what the access token has to be for, and for nothing else
+    scope:     what is asked for; of all partners, because Keycloak tells of none where somebody belongs to several
 
     Raises LoginFailed (bad-registration).
     """
@@ -28,7 +29,7 @@ class Registration:
     issuer: str
     client_id: str = "tradepulse-cli"
     audience: str = "tradepulse-internal"
-    scope: str = "openid"
+    scope: str = "openid organization:*"
 
     def __post_init__(self) -> None:
         if not safe_url(self.issuer) or urlsplit(self.issuer).query or self.issuer.endswith("/"):
