@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -50,7 +51,8 @@ def create_app(workspace: Workspace) -> FastAPI:
     app.state.workspace = workspace
     for router in (login.router, health.router, *PAGES):
         app.include_router(router)
-    app.mount("/static", Assets(directory=_STATIC), name="static")
+    # Only what is the same for everybody is compressed: with a page's own secrets its length would tell of them.
+    app.mount("/static", GZipMiddleware(Assets(directory=_STATIC), minimum_size=1024), name="static")
     # The last one added is the outermost: observed, traced, guarded, then errors answered, then the body read.
     app.add_middleware(BodyLimit)
     problem.install(app)

@@ -156,7 +156,7 @@ def _rows(whole: Logins, again: Logins, at_once: int) -> Iterator[Row]:
 
 
 def _costs(spent: dict[str, float], logins: int) -> Iterator[Row]:
-    for name in ("keycloak", "workspace", "session-broker", "vault-api", "access"):
+    for name in ("keycloak", "workspace", "session-broker", "vault", "access"):
         if name in spent:
             yield _row(f"a login, {name}", "CPU ms", spent[name] * 1000 / logins)
 

@@ -39,13 +39,13 @@ def weigh(http: httpx.Client, url: str, path: str) -> Weight:
         with http.stream("GET", url + path) as stream:
             times.append(time.perf_counter() - begun)
             stream.read()
-    html = int(answered.headers.get("content-length") or len(answered.content))
+    html = answered.num_bytes_downloaded
     whole, kept = html, 0
     parts: Sequence[str] = sorted({urljoin(url + path, found) for found in _FETCHED.findall(answered.text)})
     for part in parts:
         if urlsplit(part).netloc != urlsplit(url).netloc:
             raise ValueError(f"{path} fetches from another host: {part}")
         fetched = http.get(part)
-        whole += int(fetched.headers.get("content-length") or len(fetched.content))
+        whole += fetched.num_bytes_downloaded
         kept += "max-age" in fetched.headers.get("cache-control", "")
     return Weight(path, answered.status_code, html, whole, 1 + len(parts), kept, statistics.median(times) * 1000)

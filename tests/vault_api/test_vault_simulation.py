@@ -23,6 +23,8 @@ READINGS = {
     ("get", "/v1/partners/{partner}/audit"),
     ("get", "/v1/compliance/digest"),
     ("get", "/v1/partners/{partner}/members"),
+    ("get", "/v1/partners/{partner}/alert-routes"),
+    ("get", "/v1/partners/{partner}/alerts"),
 }
 
 

@@ -277,6 +277,18 @@ async def test_a_logout_token_of_a_person_ends_all_of_theirs(place: Place, rows:
         assert [signed_in(await window.home(secret)) for secret in (*mine, other)] == [False, False, True]
 
 
+async def test_style_sheets_come_compressed_and_pages_do_not(place: Place, rows: Any) -> None:
+    async with place.workspaces() as (window,):
+        secret = await window.opened(place.tokens())
+        accepts = {"Accept-Encoding": "gzip"}
+        sheet = await window.http.get("/static/workspace.css", headers=accepts)
+        assert (sheet.headers["content-encoding"], "max-age" in sheet.headers["cache-control"]) == ("gzip", True)
+        # How long a compressed page is would tell of what is in it (BREACH).
+        shown = await window.http.get("/", headers={**window.cookie(secret), **accepts})
+        assert signed_in(shown)
+        assert "content-encoding" not in shown.headers
+
+
 async def test_a_secret_that_nobody_was_given_opens_nothing(place: Place, rows: Any) -> None:
     async with place.workspaces() as (window,):
         await window.opened(place.tokens())

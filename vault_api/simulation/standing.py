@@ -18,7 +18,18 @@ from vault_api.permissions import Call
 
 PERMISSION: Final = "partner:simulate"
 
-READINGS: Final = frozenset({Call.OFFERS, Call.LIST, Call.READ, Call.READ_AUDIT, Call.PARTNER_DIGEST, Call.MEMBERS})
+READINGS: Final = frozenset(
+    {
+        Call.OFFERS,
+        Call.LIST,
+        Call.READ,
+        Call.READ_AUDIT,
+        Call.PARTNER_DIGEST,
+        Call.MEMBERS,
+        Call.ALERT_ROUTES,
+        Call.ALERT_LOG,
+    }
+)
 """What a simulation sees. None of them gives out a credential."""
 
 _NUMBER = re.compile(r"[0-9a-f]{32}\Z")
