@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -65,14 +66,19 @@ def realm(stack: Stack) -> Realm:
 
 @pytest.fixture(scope="session")
 def new_person(realm: Realm) -> Callable[..., AbstractContextManager[Person]]:
-    """Makes an account the way admin-sync does, with a temporary password; it is gone afterwards."""
+    """Makes an account the way admin-sync does, with a temporary password; it is gone afterwards.
+
+    With an `app` it has that authenticator app, and its password is chosen: what a first login would have left.
+    """
 
     @contextmanager
-    def make(**fields: Any) -> Iterator[Person]:
+    def make(app: SavedFactor | None = None, **fields: Any) -> Iterator[Person]:
         email = f"{secrets.token_hex(6)}@tradepulse.example"
         temporary, password = f"Temporary-{secrets.token_hex(8)}", f"Chosen-{secrets.token_hex(8)}"
-        credential = {"type": "password", "value": temporary, "temporary": True}
-        body = {"username": email, "email": email, "emailVerified": True, "enabled": True, "credentials": [credential]}
+        credentials: list[dict[str, Any]] = [{"type": "password", "value": temporary, "temporary": True}]
+        if app is not None:
+            credentials = [{"type": "password", "value": password, "temporary": False}, _seed(app)]
+        body = {"username": email, "email": email, "emailVerified": True, "enabled": True, "credentials": credentials}
         identity = realm.admin.post(f"{realm.path}/users", body | fields)
         assert identity is not None
         try:
@@ -110,11 +116,21 @@ def key_holder(
         yield somebody, saved
 
 
-@pytest.fixture(scope="module")
-def app_holder(
-    realm: Realm, new_person: Callable[..., AbstractContextManager[Person]]
-) -> Iterator[tuple[Person, SavedFactor]]:
-    """Somebody with an authenticator app."""
-    with new_person() as somebody, realm.forms() as driver:
-        driver.first_login(somebody.first(Factor.AUTHENTICATOR_APP))
-        yield somebody, driver.factor
+@pytest.fixture
+def app_holder(new_person: Callable[..., AbstractContextManager[Person]]) -> Iterator[tuple[Person, SavedFactor]]:
+    """Somebody with an authenticator app.
+
+    A code works once, so two tests that shared an account would wait half a minute for each other.
+    """
+    app = SavedFactor(secret=secrets.token_hex(10))
+    with new_person(app) as somebody:
+        yield somebody, app
+
+
+def _seed(app: SavedFactor) -> dict[str, Any]:
+    kind = {"subType": "totp", "digits": 6, "period": 30, "algorithm": "HmacSHA1"}
+    return {
+        "type": "otp",
+        "secretData": json.dumps({"value": app.secret}),
+        "credentialData": json.dumps(kind),
+    }

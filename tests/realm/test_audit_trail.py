@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from identity.audit.verify import verify_file
-from stack.login import LoginFailed
+from stack.login import Factor, LoginFailed
 
 if TYPE_CHECKING:
     from stack.login import SavedFactor
@@ -115,7 +115,9 @@ def test_a_grant_and_its_end_are_recorded_by_whichever_way_they_came(
 def test_every_line_has_an_id_that_no_other_has_and_keycloaks_own_where_it_stores_the_event(
     realm: Realm, app_holder: tuple[Person, SavedFactor]
 ) -> None:
-    person, _ = app_holder
+    person, app = app_holder
+    with realm.forms(app) as driver:
+        driver.login(person.again(acr="aal2"))
     awaited(realm, lambda line: line["event"] == "login" and line["actor"] == person.email)
     stored = realm.admin.get(f"{realm.path}/events", user=person.id, max=100)
     written = [line["event_id"] for line in records(realm)]
@@ -133,11 +135,10 @@ def test_acting_as_somebody_else_is_recorded_with_who_does_it(realm: Realm, bare
     assert record["session"]
 
 
-def test_the_chain_verifies_and_holds_no_password_and_no_token(
-    realm: Realm, app_holder: tuple[Person, SavedFactor]
-) -> None:
-    person, app = app_holder
-    with realm.forms(app) as driver:
+def test_the_chain_verifies_and_holds_no_password_and_no_token(realm: Realm, person: Person) -> None:
+    with realm.forms() as driver:
+        driver.first_login(person.first(Factor.AUTHENTICATOR_APP))
+        app = driver.factor
         tokens = driver.login(person.again(acr="aal2"))
     awaited(realm, lambda line: line["session"] == tokens.claims()["sid"])
     file = realm.audit / "iam_events.jsonl"

@@ -115,6 +115,6 @@ async def test_a_service_is_at_the_lowest_level_and_named_by_its_client(stack: S
     claims = orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     assert claims["client_id"] == claims["azp"] == "vault-api"
     assert claims["assurance_level"] == "aal1"
-    assert claims["groups"] == []
+    assert claims["groups"] == ["member-keeper"], "what configs/iam says of this client, and nothing of people"
     assert "sid" not in claims
     assert "organization" not in claims
