@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
@@ -89,9 +88,8 @@ async def _page(
 ) -> Response:
     found = await here.vault.get(person.token, "partners", partner, _ROUTES)
     log = await here.vault.get(person.token, "partners", partner, "alerts")
-    changed: Mapping[str, Any] | None = next(
-        (one for one in found["routes"] if change and one["route"] == change), None
-    )
+    named = (one for one in found["routes"] if change and one["route"] == change)
+    shown = told if told is not None else alerts.Told.from_route(next(named, None))
     return page(
         request,
         "partner_alerts.html",
@@ -103,7 +101,7 @@ async def _page(
         rows=[(one, alerts.spoken(one["alerts"])) for one in found["routes"]],
         log=log["alerts"],
         words=alerts,
-        told=told if told is not None else alerts.Told.from_route(changed),
-        changing=changed is not None or (told is not None and bool(told.errors or refused)),
+        told=shown,
+        changing=any(one["route"] == shown.name for one in found["routes"]),
         refused=refused,
     )
