@@ -27,6 +27,8 @@ from stack.login import HttpLogin, Login
 
 _WORKERS = 6
 _SESSIONS = 10
+_PATIENCE = 180.0
+"""Seconds that a server has to come back before its sessions count as lost."""
 _PAUSE = 0.01
 
 
@@ -61,14 +63,26 @@ class Sessions:
     def refresh(self) -> tuple[int, int]:
         """How many there were, and how many could go on; those that could not are gone."""
         before, kept = len(self._tokens), []
+        # A server that is not back yet has lost nobody's session.
+        until = time.monotonic() + _PATIENCE
         with httpx.Client(trust_env=False, timeout=30) as http:
             for token in self._tokens:
-                form = {"grant_type": "refresh_token", "client_id": "tradepulse-cli", "refresh_token": token}
-                answer = http.post(self._url, data=form)
-                if answer.status_code == 200:
+                answer = self._asked(http, token)
+                while answer is None and time.monotonic() < until:
+                    time.sleep(0.5)
+                    answer = self._asked(http, token)
+                if answer is not None and answer.status_code == 200:
                     kept.append(str(answer.json()["refresh_token"]))
         self._tokens = kept
         return before, len(kept)
+
+    def _asked(self, http: httpx.Client, token: str) -> httpx.Response | None:
+        """The answer, None where nobody was there to give one."""
+        form = {"grant_type": "refresh_token", "client_id": "tradepulse-cli", "refresh_token": token}
+        with suppress(httpx.ConnectError):
+            answer = http.post(self._url, data=form)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+        return None
 
 
 class Load:
