@@ -144,11 +144,13 @@ async def test_a_dead_grant_is_told_by_every_route_that_carries_it_and_tried_aga
         assert told["data"] == {"partner": partner, "connection": "main", "reason": "invalid_grant"}
     assert len(receiver.posts) == 2
     assert len(ids) == 1
-    assert len(receiver.mails) == 1
-    assert "To: ops@partner.example" in receiver.mails[0]
-    assert "paper-" not in receiver.mails[0].replace("paper-clip", "")
+    # Whoever is told everything, or the week, is told the week too.
+    [mail] = [one for one in receiver.mails if "Your week in the vault" not in one]
+    assert "To: ops@partner.example" in mail
+    assert "paper-" not in mail.replace("paper-clip", "")
     delivered = [one for one in brokers.events(vault, partner) if one[0] == "alert.delivered"]
-    assert delivered == [("alert.delivered", "success", None)] * 2
+    assert set(delivered) == {("alert.delivered", "success", None)}
+    assert len(delivered) >= 2
 
 
 async def test_the_same_thing_is_told_once(superuser: asyncpg.Connection, world: World) -> None:
