@@ -13,7 +13,7 @@ OPA := $$($(VENV)/python -m stack.opa)
 LOCK := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: images test-deploy help up down status logs reset demo install test test-python test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session bench-workspace lock
+.PHONY: images test-deploy release test-hosts help up down status logs reset demo install test test-python test-unit test-integration test-java test-policy lint docs bench bench-sync bench-vault bench-session bench-workspace lock sbom
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,14 @@ images: ## all container images of docker-compose.yml, from Debian and language 
 test-deploy: ## docker compose up, the main job through the proxy, attacks on the boundary, down (root, docker, images; 4-15 min)
 	$(VENV)/python -m stack.compose.rehearsal
 
+release: ## everything that a host needs but Debian's packages, as one archive for Ansible (docs/ansible.md)
+	$(PYTHON) -m stack install
+	@$(VENV)/python -m stack.hosts.release
+
+test-hosts: ## Ansible's site.yml on a systemd host in a container, twice, and a login from outside (root, docker, a release)
+	$(PYTHON) -m stack install
+	$(VENV)/python -m stack.hosts.rehearsal
+
 bench: bench-sync bench-vault bench-session bench-workspace ## every benchmark beside its peers (bench/README.md says which are wanted)
 
 bench-sync: install ## a realm as code: ours and the peers that are here (SIZES=small,medium,large)
@@ -93,6 +101,9 @@ bench-session: install ## the door beside nginx alone and oauth2-proxy, Keycloak
 
 bench-workspace: install ## a login from the click to the page, a thousand of them, and what each page weighs
 	$(VENV)/python -m bench.workspace
+
+sbom: install ## what the product is made of, with hashes and licences (CycloneDX; FILE=…, else stdout)
+	@$(VENV)/python -m stack.sbom $(FILE)
 
 lock: install ## pin requirements/*.in again, with hashes
 	$(LOCK) --output-file requirements/product.txt requirements/product.in

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -44,15 +44,24 @@ MARK = ".owned"
 """Keeps a volume from being taken for empty (see `directories`)."""
 
 
-def make(root: Path, configuration: Path, *, host: str, provided: Path | None = None) -> list[str]:
+def make(
+    root: Path,
+    configuration: Path,
+    *,
+    host: str,
+    provided: Path | None = None,
+    holders: Mapping[str, tuple[str, ...]] = HOLDERS,
+) -> list[str]:
     """Everything below `root`, which holds a directory for each holder; what was done, in words.
 
     configuration: the directory with roles.yaml; each confidential client in it gets a key pair
     host:          the public name of the site
+    holders:       who gets which files
     """
     keys = root / "keys"
-    done = _provided(keys, provided)
-    _words(keys)
+    names = {name for files in holders.values() for name in files}
+    done = _provided(keys, provided, {AUTHORITY, *names})
+    _words(keys, names)
     _audit(keys)
     if not (keys / "access-approval.pem").exists():
         made = _private(ed25519.Ed25519PrivateKey.generate())
@@ -66,7 +75,7 @@ def make(root: Path, configuration: Path, *, host: str, provided: Path | None = 
     _clients(keys, clients_of(configuration))
     done += _certificates(keys, host, _names_in(provided))
     _configurations(keys)
-    for holder, files in HOLDERS.items():
+    for holder, files in holders.items():
         done += [f"{holder}/{name}" for name in _hand_out(keys, root / holder, (AUTHORITY, *files))]
     return done
 
@@ -78,9 +87,8 @@ def clients_of(configuration: Path) -> list[str]:
     return [name for name, facts in clients.items() if facts.get("type") == "confidential"]
 
 
-def _provided(keys: Path, provided: Path | None) -> list[str]:
+def _provided(keys: Path, provided: Path | None, known: Collection[str]) -> list[str]:
     """Take what the operator brings. A file that no holder has is a mistake that would otherwise go unnoticed."""
-    known = {AUTHORITY, *(name for names in HOLDERS.values() for name in names)}
     done = []
     for path in sorted(provided.iterdir()) if provided and provided.is_dir() else ():
         if path.name == "README.md" or path.name.startswith("."):
@@ -120,9 +128,9 @@ def _certificates(keys: Path, host: str, provided: set[str]) -> list[str]:
     return []
 
 
-def _words(keys: Path) -> None:
+def _words(keys: Path, names: Collection[str]) -> None:
     """Passwords and shared secrets, each 32 random bytes."""
-    for name in sorted({name for names in HOLDERS.values() for name in names}):
+    for name in sorted(names):
         if Path(name).suffix or name in _MADE_OTHERWISE or name == "clients" or (keys / name).exists():
             continue
         write(keys / name, secrets.token_urlsafe(32) + "\n")

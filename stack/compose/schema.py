@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from admin_sync.access.store.migrate import migrate as migrate_access
+from identity.revisions import upgrade
 from identity.secret import read_secret
 from stack.compose.holders import password
 from stack.postgres import DATABASES, ROLES, SUPERUSER, verifier
@@ -55,4 +56,10 @@ def main() -> int:
     print(f"schema: the vault's is at revision {revision}")
     revision = asyncio.run(migrate_access(os.environ["ACCESS_OWNER_DATABASE_URL"], words["access_owner"]))
     print(f"schema: the one of requests is at revision {revision}")
+    if sessions := os.environ.get("WORKSPACE_OWNER_DATABASE_URL"):
+        # By its name alone: where no workspace is deployed, its code is not there either.
+        revision = asyncio.run(
+            upgrade(sessions, words["workspace_owner"], package="workspace.session", schema="workspace")
+        )
+        print(f"schema: the workspace's is at revision {revision}")
     return 0

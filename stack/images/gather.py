@@ -11,7 +11,7 @@ from stack.images.recipes import PRODUCT
 from stack.layout import Layout
 from stack.steps import Commands, StepFailed
 
-PACKAGES = ("identity", "admin_sync", "vault_api", "session_broker", "stack")
+PACKAGES = ("identity", "admin_sync", "vault_api", "session_broker", "workspace", "stack")
 
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.lock")
 
