@@ -62,6 +62,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ADMIN_SYNC_MONITOR_WEBHOOK": "where `monitor` sends alerts: an https URL, Standard Webhooks",
     "ADMIN_SYNC_MONITOR_SECRET_FILE": "the file with the secret that signs them: 24 bytes or more, or `whsec_…`",
     "ADMIN_SYNC_MONITOR_STATE_DIR": "where `monitor` keeps how far it has read; `observability/monitor` without it",
+    "ADMIN_SYNC_AUDIT_LISTEN": "where `audit reconcile --every` serves its metrics; `127.0.0.1:8311` without it",
     "ADMIN_SYNC_MONITOR_LISTEN": "where `monitor` serves its metrics; `127.0.0.1:8310` without it, port 0 for nowhere",
     "ADMIN_SYNC_ONBOARDING_DIR": "what `onboard` remembers; `onboarding` beside the audit files without it",
     "ADMIN_SYNC_OFFBOARDING_DIR": "where `offboard` keeps journals; `offboarding` beside the audit files without it",

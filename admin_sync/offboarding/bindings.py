@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from admin_sync.bundle.await_opa import wait_until_served
-from admin_sync.bundle.errors import FreezeInForce, NotServed
+from admin_sync.bundle.errors import FreezeInForce, NotServed, Overtaken, StaleSerial
 from admin_sync.bundle.published import Meta, read_data
 from admin_sync.bundle.release import PLACE, Turn, release, target
 from admin_sync.bundle.target import Target
@@ -23,6 +23,8 @@ from admin_sync.trail import Trail
 
 _FILE: Final = "role_bindings.yaml"
 _BUNDLE: Final = "policy bundle"
+_OVERTAKEN: Final = 3
+"""How often somebody else may publish while ours is built, before that is a failure."""
 
 
 class Bindings:
@@ -107,6 +109,15 @@ class Decisions:
 
     def take(self, case: Case, place: str, item: Item) -> Mapping[str, Json]:
         """Publish what the head of the repository says. A freeze that is in force stays one."""
+        for _ in range(_OVERTAKEN):
+            try:
+                return self._published(case)
+            except (StaleSerial, Overtaken):
+                # The reconciler has seen the same commit and was quicker. What it published may be of an earlier one.
+                continue
+        return self._published(case)
+
+    def _published(self, case: Case) -> Mapping[str, Json]:
         assert self._trail is not None  # noqa: S101  (only a run without effect has none)
         document = _repository(case).document()
         where = _target(case)

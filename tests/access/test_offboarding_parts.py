@@ -17,6 +17,7 @@ from repository_world import CHECKOUT, SAMPLE
 
 from admin_sync.bundle.build import build_bundle
 from admin_sync.bundle.directory import Directory
+from admin_sync.bundle.errors import Overtaken, StaleSerial
 from admin_sync.bundle.keys import create_key
 from admin_sync.bundle.opa_binary import find_opa
 from admin_sync.bundle.publish import publish
@@ -25,8 +26,9 @@ from admin_sync.errors import Interrupted, Misconfigured, Refused
 from admin_sync.keycloak.connection import Connection, NotReachable
 from admin_sync.load.document import Document
 from admin_sync.model import Current, Ref, Resource, index
+from admin_sync.offboarding import bindings
 from admin_sync.offboarding.bindings import Decisions
-from admin_sync.offboarding.case import Case
+from admin_sync.offboarding.case import Case, Item
 from admin_sync.offboarding.journal import JournalHeld, opened, path_of
 from admin_sync.offboarding.last import refuse_the_last_one
 from admin_sync.offboarding.person import addresses_of
@@ -37,6 +39,7 @@ from admin_sync.refs import ROLE, USER, role_binding
 from admin_sync.roster import Employee, Roster
 from admin_sync.settings import settings
 from admin_sync.sync import Session
+from admin_sync.trail import Trail
 
 ADA = "ada@tradepulse.example"
 
@@ -256,3 +259,29 @@ def test_what_is_published_and_not_served_is_not_called_denied(document: Documen
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize(("overtaken", "done"), [(0, True), (3, True), (4, False)])
+def test_a_bundle_that_somebody_overtook_is_made_again_a_few_times(
+    document: Document, monkeypatch: pytest.MonkeyPatch, overtaken: int, done: bool
+) -> None:
+    """The reconciler sees the same commit, and may publish between our look and our switch."""
+    tried = []
+
+    def released(*_: object) -> dict[str, object]:
+        tried.append(1)
+        if len(tried) <= overtaken:
+            raise StaleSerial("somebody published meanwhile") if len(tried) % 2 else Overtaken("in the same moment")
+        return {"revision": "r", "serial": 9, "frozen": False, "served_after_seconds": 0.1}
+
+    monkeypatch.setattr(bindings, "release", released)
+    monkeypatch.setattr(bindings, "_target", lambda _case: None)
+    monkeypatch.setattr(bindings, "_repository", lambda _case: SimpleNamespace(document=lambda: document))
+    case = cast(Case, SimpleNamespace(settings=settings({})))
+    step = Decisions(cast(Trail, object()))
+    if done:
+        assert step.take(case, "", Item("policy bundle", {}))["serial"] == 9
+        assert len(tried) == overtaken + 1
+    else:
+        with pytest.raises(Overtaken):
+            step.take(case, "", Item("policy bundle", {}))

@@ -18,6 +18,12 @@ from tests.identity.token_forge import RSA
 from tests.session_broker.door_world import World, passed_on, refusal
 
 NOW = int(time.time())
+"""When this module was read, which in a long run is long ago."""
+
+
+def now() -> int:
+    """Seconds of Unix time."""
+    return int(time.time())
 
 
 async def test_a_logout_ends_the_session_at_once_and_no_other(world: World) -> None:
@@ -153,15 +159,16 @@ async def test_a_vault_that_never_says_yes_is_a_line_in_the_audit(world: World) 
 
 
 async def test_leases_that_nobody_ended_when_the_broker_stops_are_in_its_log(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     world.vault = [503] * 50
     async with world.broker(vault_url=world.place) as broker:
         assert (await broker.logout(world.logout_token())).status_code == 200
         await until(lambda: world.told)
-    said = "".join(capsys.readouterr())
+    # Which of the two has it depends on whether an earlier test of this process configured logs.
+    said = "".join(capsys.readouterr()) + caplog.text
     assert "leases.not_ended" in said
-    assert "session=session-1" in said
+    assert "session-1" in said
 
 
 async def test_a_providers_logout_is_nothing_to_the_vault(world: World) -> None:
@@ -243,9 +250,9 @@ BAD: dict[str, tuple[Callable[[World], str], str]] = {
         lambda w: w.logout_token(events={"http://schemas.openid.net/event/backchannel-logout": True}),
         "purpose_refused",
     ),
-    "old": (lambda w: w.logout_token(iat=NOW - 1000, exp=None), "expired"),
-    "expired": (lambda w: w.logout_token(exp=NOW - 100), "expired"),
-    "from the future": (lambda w: w.logout_token(iat=NOW + 500, exp=NOW + 600), "issued_in_future"),
+    "old": (lambda w: w.logout_token(iat=now() - 1000, exp=None), "expired"),
+    "expired": (lambda w: w.logout_token(exp=now() - 100), "expired"),
+    "from the future": (lambda w: w.logout_token(iat=now() + 500, exp=now() + 600), "issued_in_future"),
     "without an id": (lambda w: w.logout_token(jti=None), "claim_missing"),
     "of nobody": (lambda w: w.logout_token(sid=None, sub=None), "claim_missing"),
     "with a session that is no text": (lambda w: w.logout_token(sid=7), "claim_malformed"),

@@ -36,6 +36,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", f"{PARTNER}/leases"): {"template": "reporting"},
     ("post", f"{PARTNER}/leases/{{lease}}/renew"): {},
     ("post", f"{PARTNER}/simulations"): {"role": "partner-analyst", "reason": "a call that was walked along"},
+    ("put", f"{PARTNER}/members/{{account}}/roles/{{role}}"): {},
+    ("post", f"{PARTNER}/invitations"): {"email": "somebody@partner.example", "role": "partner-analyst"},
+    ("put", f"{PARTNER}/alert-routes/{{route}}"): {"email": "ops@partner.example"},
 }
 """A sound body for each call on a partner that takes one; a new call has to give its own."""
 

@@ -14,7 +14,7 @@ import java.util.TreeSet;
 
 /**
  * Everything in a realm that gives one of the roles that rules speak of: composites of it, groups that have it, their
- * subgroups, and the groups of partners that are called like it. Pure.
+ * subgroups, and the groups of partners that are called like it, with theirs. Pure.
  *
  * @param roles the names that a role gives, by the role's id
  * @param groups the names that a group gives, by the group's id
@@ -53,7 +53,16 @@ record Reach(Map<String, Set<String>> roles, Map<String, Set<String>> groups, Ma
         tables.having(roles.keySet()).forEach((role, having) -> having.forEach(group -> add(groups, group, roles.get(role))));
         spread(groups, groups.keySet(), tables::within);
         // A name that is a role of the platform is none that partners hand out; their own groups may be called anything.
-        return new Reach(roles, groups, tables.ofPartners(names.stream().filter(name -> !named.containsKey(name)).toList()));
+        Map<String, Inside> partners = new HashMap<>(tables.ofPartners(names.stream().filter(name -> !named.containsKey(name)).toList()));
+        Collection<String> outer = Set.copyOf(partners.keySet());
+        while (!outer.isEmpty()) {
+            // A role that is lent until a moment is a group below the role's.
+            Set<String> inner = new HashSet<>();
+            tables.within(outer).forEach((from, all) -> all.stream()
+                    .filter(to -> partners.putIfAbsent(to, partners.get(from)) == null).forEach(inner::add));
+            outer = inner;
+        }
+        return new Reach(roles, groups, partners);
     }
 
     /** Lets what something gives be given by all that contains it, until nothing new is found. */

@@ -62,7 +62,7 @@ class ReachTest {
     private static final World WORLD = new World(
             Map.of("r:trader", Set.of("r:lead"), "r:lead", Set.of("r:head"), "r:head", Set.of("r:lead"), "r:quant", Set.of("r:all"), "r:head2", Set.of()),
             Map.of("r:head", Set.of("g:heads"), "r:quant", Set.of("g:research")),
-            Map.of("g:heads", Set.of("g:heads/night"), "g:heads/night", Set.of("g:heads/night/deep")),
+            Map.of("g:heads", Set.of("g:heads/night"), "g:heads/night", Set.of("g:heads/night/deep"), "g:acme", Set.of("g:acme/until-9")),
             Map.of("g:acme", new Reach.Inside("acme", "partner-trader"), "g:odd", new Reach.Inside("acme", "trader")));
 
     private final Reach reach = Reach.of(RULES.names(), WORLD);
@@ -94,6 +94,12 @@ class ReachTest {
     @Test
     void aRoleInsideAPartnerMeetsThoseOnThePlatform() {
         assertEquals("desk", reach.held(List.of("r:quant"), List.of("g:acme")).breaks(RULES, null, Instant.now()).iterator().next().rule());
+    }
+
+    @Test
+    void aRoleThatIsLentInsideAPartnerIsOne() {
+        assertTrue(reach.gives("g:acme/until-9", List.of("partner-trader")));
+        assertFalse(reach.held(List.of("r:quant"), List.of("g:acme/until-9")).breaks(RULES, null, Instant.now()).isEmpty());
     }
 
     @Test
