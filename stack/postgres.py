@@ -190,7 +190,17 @@ class Cluster:
             for name, owner in DATABASES.items()
         )
         grants = "\n".join(f"GRANT CONNECT ON DATABASE {name} TO {role};" for role, name in ROLES.items())
-        self.psql(superuser, f"{roles}\n{databases}\nREVOKE CONNECT ON DATABASE postgres FROM PUBLIC;\n{grants}\n")
+        script = f"{roles}\n{databases}\nREVOKE CONNECT ON DATABASE postgres FROM PUBLIC;\n{grants}\n"
+        try:
+            self.psql(superuser, script)
+        except PostgresFailed as problem:
+            if "password authentication failed" not in str(problem):
+                raise
+            # Data outside of the checkout outlives one that was deleted, and its password does not.
+            raise PostgresFailed(
+                f"the database in {self.data} has another password than this stack: it is of an earlier checkout at "
+                "this place. `make reset` deletes it, and everything in it"
+            ) from None
 
     def psql(self, superuser: str, script: str, *, database: str = "postgres") -> str:
         """Run SQL as the superuser and return what it prints, unaligned and without headers. Raises PostgresFailed."""

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from stack import postgres as embedded
 from stack.account import unprivileged
 
@@ -31,6 +33,12 @@ def test_the_password_is_in_no_process_that_another_account_can_look_into(postgr
         assert seen == {os.geteuid()}
     finally:
         client.join()
+
+
+def test_data_of_an_earlier_checkout_is_said_to_be_that_with_the_way_on(postgres: Postgres) -> None:
+    place = embedded.Cluster(embedded.embedded_binaries() / "bin", Path("/nonexistent"), postgres.port, unprivileged())
+    with pytest.raises(embedded.PostgresFailed, match="earlier checkout"):
+        place.provide("a password of now", dict.fromkeys(embedded.ROLES, "any"))
 
 
 def holders(word: str) -> list[Path]:
