@@ -65,7 +65,8 @@ async def ask(client, permission="vault:release", **more):
 @pytest.fixture
 def opa(http, clock):
     def make(server, **options):
-        return OpaClient(http, server.url, clock=clock, **options)
+        # The server is a thread of this very process, which on a busy machine may wait for a second.
+        return OpaClient(http, server.url, clock=clock, **{"timeout": 10.0, **options})
 
     return make
 

@@ -195,13 +195,19 @@ def test_a_one_time_code_proves_the_second_level_and_never_the_highest(
 
 def test_a_one_time_code_works_once(realm: Realm, app_holder: tuple[Person, SavedFactor]) -> None:
     person, app = app_holder
-    with realm.forms(app) as driver:
-        driver.login(person.again(acr="aal2"))
+    for _ in range(4):
+        with realm.forms(app) as driver:
+            driver.login(person.again(acr="aal2"))
+        spent = app.last_step
         app.last_step -= 1
-    with realm.forms(app) as driver:
-        # The code of that moment is spent: the page comes back, and the next one is taken.
-        assert proved(driver.login(person.again(acr="aal2")))[0] == "aal2"
-        assert driver.visited.count("kc-otp-login-form") == 2
+        with realm.forms(app) as driver:
+            assert proved(driver.login(person.again(acr="aal2")))[0] == "aal2"
+            asked = driver.visited.count("kc-otp-login-form")
+        if asked == 2 or app.last_step == spent:
+            break
+        # Half a minute ended between the two, so that the second began with a code of its own.
+    # The code of that moment was spent: the page came back, and the next one was taken.
+    assert asked == 2
 
 
 def test_no_factor_by_sms_voice_or_mail_exists(realm: Realm) -> None:
