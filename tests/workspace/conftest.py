@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import workspace_world as world
+from lent_role import lent
 from playwright.sync_api import Page, sync_playwright
 
 from stack.login.browser import FLAGS, chromium
@@ -49,6 +50,14 @@ def browsers(opened: world.Browsers) -> Iterator[world.Browsers]:
     """Windows of people. At its end a test fails for what their consoles complained about."""
     with world.quiet(opened.watch):
         yield opened
+
+
+@pytest.fixture(scope="module")
+def supporter(stack: Stack, people: world.People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.Somebody]:
+    """Somebody of staff with the role that may simulate and bring partners in, in the realm and in the policy."""
+    somebody = people.anybody()
+    with lent(stack, somebody, "super_admin", tmp_path_factory.mktemp("supporter") / "iam"):
+        yield somebody
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A role in the realm and in the policy for somebody whom configs/iam does not name, for as long as a test needs it."""
+"""A configuration of a test's own in the policy, or a role for somebody whom configs/iam does not name, for a while."""
 
 from __future__ import annotations
 
@@ -43,7 +43,14 @@ def lent(stack: Stack, somebody: Somebody, role: str, folder: Path) -> Iterator[
         "    justification: A test looks at what this role sees.\n"
         f"    approvals:\n{approvals}"
     )
-    _publish(stack, folder)
+    with published(stack, folder):
+        yield
+
+
+@contextmanager
+def published(stack: Stack, config: Path) -> Iterator[None]:
+    """The bundle of another configuration; afterwards the stack's again."""
+    _publish(stack, config)
     yield
     _publish(stack, Path(stack.env.get("ADMIN_SYNC_CONFIG", CHECKOUT / "configs" / "iam")))
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from test_simulation_pages import supporter
 from workspace_world import PARTNER, Browsers, People, Somebody, confirm, prove
 
 from stack.login import FirstLogin, Login, SavedFactor
@@ -25,8 +24,6 @@ Look = Callable[[Page, str], None]
 
 OTHER = "birch-research"
 MEMBERS = f"/partners/{PARTNER}/members"
-
-__all__ = ["supporter"]
 
 
 @dataclass

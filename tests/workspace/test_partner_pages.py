@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import secrets
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from lent_role import published
 from playwright.sync_api import Page, expect
 from workspace_world import PARTNER, prove
 
@@ -232,21 +230,8 @@ def approving(stack: Stack, tmp_path: Path) -> Iterator[None]:
     changed = text.replace("name: Acme Capital\n", "name: Acme Capital\n    approve_connections: true\n")
     assert changed != text
     partners.write_text(changed)
-    publish(stack, folder)
-    yield
-    publish(stack, Path(stack.env.get("ADMIN_SYNC_CONFIG", CHECKOUT / "configs" / "iam")))
-
-
-def publish(stack: Stack, config: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "admin_sync", "bundle", "publish", "--config", str(config)],
-        cwd=CHECKOUT,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **stack.env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    with published(stack, folder):
+        yield
 
 
 @pytest.mark.usefixtures("approving")

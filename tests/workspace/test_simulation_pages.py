@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -21,7 +15,6 @@ from fastapi.routing import APIRoute
 from playwright.sync_api import Page, expect
 from workspace_world import PARTNER, Browsers, People, Somebody, confirm
 
-from stack.layout import CHECKOUT
 from workspace.login import endpoints as login
 from workspace.pages import PAGES
 
@@ -31,49 +24,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 Look = Callable[[Page, str], None]
-ROLE = "super_admin"
 WHY = "Ticket 4711: the partner misses a connection"
 PATIENCE = 40.0
-
-
-@pytest.fixture(scope="module")
-def supporter(stack: Stack, people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Somebody]:
-    """Somebody with the role that may simulate, in the realm and in the policy, for two hours."""
-    somebody = people.anybody()
-    mapping = f"/tradepulse-dev/users/{somebody.id}/role-mappings/realm"
-    stack.admin.post(mapping, [stack.admin.get(f"/tradepulse-dev/roles/{ROLE}")])
-    folder = tmp_path_factory.mktemp("simulation") / "iam"
-    shutil.copytree(CHECKOUT / "configs" / "iam", folder)
-    now = datetime.now(UTC)
-    binding = f"""
-  - subject: {{user: {somebody.email}}}
-    role: {ROLE}
-    environments: [dev]
-    expires: {now + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}
-    request: REQ-900001
-    justification: Somebody has to look what the partner sees.
-    approvals:
-      - {{by: manager.one@tradepulse.example, as: manager, at: {now - timedelta(minutes=9):%Y-%m-%dT%H:%M:%SZ}}}
-      - {{by: owner.one@tradepulse.example, as: system_owner, at: {now - timedelta(minutes=8):%Y-%m-%dT%H:%M:%SZ}}}
-      - {{by: security.one@tradepulse.example, as: security, at: {now - timedelta(minutes=7):%Y-%m-%dT%H:%M:%SZ}}}
-"""
-    bindings = folder / "role_bindings.yaml"
-    bindings.write_text(bindings.read_text().rstrip() + binding)
-    publish(stack, folder)
-    yield somebody
-    publish(stack, Path(stack.env.get("ADMIN_SYNC_CONFIG", CHECKOUT / "configs" / "iam")))
-
-
-def publish(stack: Stack, config: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "admin_sync", "bundle", "publish", "--config", str(config)],
-        cwd=CHECKOUT,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **stack.env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def to_the_form(page: Page, somebody: Somebody) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from identity.form import form_of
 from identity.problem import not_found
+from workspace.pages.inviting import Desk
 from workspace.pages.signed_in import Person
 from workspace.partner import terms
 from workspace.render import page
@@ -33,31 +34,19 @@ async def members(request: Request, partner: str, person: Person, here: Here) ->
 @router.get("/members/invite")
 async def ask_to_invite(request: Request, partner: str, person: Person, here: Here) -> Response:
     """Whom, to which role, until when."""
-    return await _invite(request, partner, person, here, {"role": "partner-analyst"})
+    return await _desk(partner).form(request, person, here, {"role": "partner-analyst"})
 
 
 @router.post("/members/invite")
 async def invite(request: Request, partner: str, person: Person, here: Here) -> Response:
-    """Invite somebody. The answer is the only page that shows the code."""
-    given = await form_of(request)
-    until, wrong = terms.until_of(given, datetime.now(UTC))
-    if wrong:
-        return await _invite(request, partner, person, here, given, wrong=wrong)
-    try:
-        made = await here.vault.post(person.token, "partners", partner, "invitations", body=invitation(given, until))
-    except Refused as refused:
-        if refused.status in (403, 404):
-            raise
-        return await _invite(request, partner, person, here, given, refused=refused)
-    return invited(request, person, here, partner, made, back=f"/partners/{partner}/members")
+    """Invite somebody."""
+    return await _desk(partner).invite(request, person, here)
 
 
 @router.post("/members/invitations/{invitation_name}/withdraw")
 async def withdraw(partner: str, invitation_name: str, person: Person, here: Here) -> Response:
     """End an invitation that nobody took up."""
-    await here.vault.delete(person.token, "partners", partner, "invitations", invitation_name)
-    await here.sessions.say(person, "The invitation is withdrawn. Its code is good for nothing any more.")
-    return RedirectResponse(f"/partners/{partner}/members", 303)
+    return await _desk(partner).withdraw(person, here, invitation_name)
 
 
 @router.get("/members/{account}")
@@ -147,52 +136,17 @@ async def key(request: Request, partner: str, person: Person) -> Response:
     return page(request, "partner_key.html", person, partner=partner)
 
 
-def invitation(given: Mapping[str, str], until: datetime | None) -> dict[str, Any]:
-    """A form as the vault takes it."""
-    return {
-        "email": given.get("email", "").strip(),
-        "role": given.get("role", ""),
-        "until": None if until is None else until.isoformat(),
-    }
+def _desk(partner: str) -> Desk:
+    back = f"/partners/{partner}/members"
+    return Desk("partners", partner, back, f"{back}/invite", _manageable)
 
 
-def invited(  # noqa: PLR0917 - called by two pages only
-    request: Request, person: Session, here: Workspace, partner: str, made: Mapping[str, Any], back: str
-) -> Response:
-    """The page that shows an invitation's link and code, this once."""
-    link = f"{here.settings.url}/invitation/{partner}/{made['invitation']}"
-    return page(request, "member_invited.html", person, partner=partner, made=made, link=link, back=back, terms=terms)
-
-
-async def _invite(
-    request: Request,
-    partner: str,
-    person: Session,
-    here: Workspace,
-    given: Mapping[str, str],
-    *,
-    wrong: Mapping[str, str] | None = None,
-    refused: Refused | None = None,
-) -> Response:
-    found = await here.vault.get(person.token, "partners", partner, "members")
+async def _manageable(person: Session, here: Workspace, partner: str) -> Mapping[str, Any]:
+    """Everybody who belongs to the partner, for somebody who may change that."""
+    found: Mapping[str, Any] = await here.vault.get(person.token, "partners", partner, "members")
     if not found["may_manage"]:
         raise not_found()
-    wrong = dict(wrong or (terms.mistakes(refused.members) if refused else {}))
-    return page(
-        request,
-        "member_invite.html",
-        person,
-        status=refused.status if refused else 422 if wrong else 200,
-        path=f"/partners/{partner}/members/invite",
-        partner=partner,
-        found=found,
-        action=f"/partners/{partner}/members/invite",
-        back=f"/partners/{partner}/members",
-        given=given,
-        wrong=wrong,
-        refused=None if wrong else refused,
-        terms=terms,
-    )
+    return found
 
 
 async def _member(  # noqa: PLR0917 - called here only
@@ -207,9 +161,9 @@ async def _member(  # noqa: PLR0917 - called here only
     refused: Refused | None = None,
     template: str = "member.html",
 ) -> Response:
-    found = await here.vault.get(person.token, "partners", partner, "members")
+    found = await _manageable(person, here, partner)
     one = next((each for each in found["members"] if each["account"] == account), None)
-    if one is None or not found["may_manage"]:
+    if one is None:
         raise not_found()
     wrong = dict(wrong or (terms.mistakes(refused.members) if refused else {}))
     return page(
